@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
+use crate::pdml::{Shown, all};
 use crate::tls::seconds_of;
 
 /// What `openssl x509` says of a certificate, in the form of our JSON.
@@ -14,6 +15,23 @@ pub(crate) fn read(der: &[u8]) -> Value {
     static READ: Mutex<BTreeMap<Vec<u8>, Value>> = Mutex::new(BTreeMap::new());
     let mut read = READ.lock().unwrap();
     read.entry(der.to_vec()).or_insert_with(|| fields(&openssl(der))).clone()
+}
+
+/// Whom an answer names as its signer, by the parts of the name that tshark shows.
+pub(crate) fn signer(fields: &[Shown]) -> Option<String> {
+    let of = |name: &str| fields.iter().position(|shown| shown.name == name);
+    let (begin, end) = (of("ocsp.byName")?, of("ocsp.producedAt")?);
+    let parts = all(&fields[begin..end], "x509if.RelativeDistinguishedName_item_element");
+    let names = parts.map(|part| {
+        let (kind, value) = part.line.split_once("(id-at-").unwrap().1.split_once('=').unwrap();
+        let kind = match kind {
+            "commonName" => "CN",
+            "organizationName" => "O",
+            other => panic!("{other} in a name"),
+        };
+        format!("{kind}={}", value.strip_suffix(')').unwrap())
+    });
+    Some(names.collect::<Vec<String>>().join(", "))
 }
 
 fn openssl(der: &[u8]) -> String {

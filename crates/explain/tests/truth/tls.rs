@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::certificates::signer;
 use crate::pdml::{Frame, Shown, all, groups};
 use crate::step::{Form, Step};
 use crate::stream::{Side, Stream};
@@ -265,7 +266,7 @@ impl Tls {
             (20, Side::Client) => "client_finished",
             (22, _) => "certificate_status",
             (24, _) => "key_update",
-            _ => "unreadable",
+            _ => "not_read",
         };
         let mut step = self.step(entry, record);
         for (name, theirs, form) in TLS_VALUES {
@@ -309,9 +310,11 @@ impl Tls {
                 step.source = "computed";
                 step.add("proof_is_right", 1, None);
             }
-            _ if step.entry == "unreadable" => {
+            _ if step.entry == "not_read" => {
                 step.source = "gap";
-                step.add("handshake_type", kind, None);
+                let (value, name) = Form::Named.of(first("tls.handshake.type").unwrap());
+                step.add("handshake_type", value, name);
+                step.add("reason", "its content has another form than is known here", None);
             }
             _ => {}
         }
@@ -370,6 +373,7 @@ fn staple(fields: &[Shown]) -> Value {
         "means": "staple",
         "answer": answer.unwrap_or("unreadable"),
         "signed_at": time("ocsp.producedAt"),
+        "signed_by": signer(fields),
         "good_until": time("ocsp.nextUpdate"),
     })
 }

@@ -158,7 +158,7 @@ const PROMISES: &[Promise] = &[
         read.steps().any(|step| !step["fields"]["http_status"].is_null())
     }),
     ("update", None, "a KeyUpdate", |read| read.has("key_update")),
-    ("unlogged", None, "what can't be opened", |read| read.has("sealed") || read.has("unreadable")),
+    ("unlogged", None, "what can't be opened", |read| read.has("sealed") || read.has("not_read")),
     ("cbc", None, "a cipher of CBC", |read| {
         ["tlsecdhersawithaes128cbcsha256", "tlsecdheecdsawithaes128cbcsha256"]
             .iter()
@@ -175,7 +175,7 @@ const PROMISES: &[Promise] = &[
         read.hello("cipher_suite", "0xc02b") || read.hello("cipher_suite", "0xc02f")
     }),
     ("unknown", Some(false), "an alert, an answer or a message", |read| {
-        read.ends("alertunknownca") || read.staple("unknown") || read.has("unreadable")
+        read.ends("alertunknownca") || read.staple("unknown") || read.has("not_read")
     }),
     ("other", None, "an alert", |read| read.ends("alertunknownca")),
     ("required", None, "an alert", |read| {
