@@ -96,6 +96,13 @@ pub enum Warning {
         /// When.
         at: Timestamp,
     },
+    /// The own certificate's time is over, or this machine's clock is wrong.
+    Expired {
+        /// Since when.
+        at: Timestamp,
+        /// This machine's clock.
+        now: Timestamp,
+    },
     /// The own certificate begins later, or this machine's clock is wrong.
     NotYetValid {
         /// When it begins.
@@ -217,6 +224,11 @@ impl fmt::Display for Warning {
             Self::ExpiresSoon { at } => {
                 write!(f, "your certificate expires on {at}; fetch a new profile before that")
             }
+            Self::Expired { at, now } => write!(
+                f,
+                "your certificate expired on {at}, and this machine's clock says {now}; fetch a new \
+                 profile, or set the clock"
+            ),
             Self::NotYetValid { from, now } => write!(
                 f,
                 "your certificate is valid from {from} on, and this machine's clock says {now}; \

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, Now};
-
-use tunnel::{Close, Event, Session};
+use pki::Refusal;
+use tunnel::{Close, EndReason, Event, Session};
 use wire::mtu::Transport;
 
 use crate::{Profile, ProfileError, tunnel_config};
@@ -44,6 +44,24 @@ pub struct Looked {
     /// The session's own word on its end, in the words of the log; none if the server let us in and took our
     /// goodbye.
     pub refused: Option<String>,
+    /// What this client turned away from, where it was this client.
+    pub declined: Option<Declined>,
+    /// The machine there, or one on the way, said that nothing listens at this port.
+    pub nothing_listens: bool,
+}
+
+/// Why this client turns away from a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Declined {
+    /// For its certificate.
+    Certificate(Refusal),
+    /// For what it wants of a client, in the words of the log.
+    Incompatible {
+        /// A stable name.
+        code: &'static str,
+        /// What it wants.
+        sentence: String,
+    },
 }
 
 /// Shakes hands with the first server that the profile reaches over UDP, and hands every packet to `watch`.
@@ -66,9 +84,10 @@ pub fn look(
     tls.key_log = key_log;
     config.tls = Arc::new(tls);
     let mut look =
-        Look { session: Session::client(Arc::new(config), seed, clock.now()), refused: None };
+        Look { session: Session::client(Arc::new(config), seed, clock.now()), ended: None };
     let until = clock.now().boot + PATIENCE;
-    while look.goes_on(clock.now(), until) {
+    let mut nothing_listens = false;
+    loop {
         let now = clock.now();
         look.act(now);
         while let Some(packet) = look.session.poll_transmit(now) {
@@ -76,17 +95,42 @@ pub fn look(
             let _ = socket.send(&packet);
             watch(Watched { ours: true, at: now, bytes: &packet });
         }
+        // Behind what is sent: whoever turns away says so in its last packet.
+        if look.session.is_ended() || now.boot >= until {
+            break;
+        }
         let mut buffer = [0; LONGEST];
         socket.set_read_timeout(Some(look.nap(clock.now()))).map_err(LookError::Socket)?;
-        if let Ok(length) = socket.recv(&mut buffer) {
-            let now = clock.now();
-            let packet = buffer.get(..length).unwrap_or_default();
-            watch(Watched { ours: false, at: now, bytes: packet });
-            // A packet that has no effect is told by whoever watches.
-            let _ = look.session.handle_datagram(packet, now);
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                let now = clock.now();
+                let packet = buffer.get(..length).unwrap_or_default();
+                watch(Watched { ours: false, at: now, bytes: packet });
+                // A packet that has no effect is told by whoever watches.
+                let _ = look.session.handle_datagram(packet, now);
+            }
+            Err(error) => nothing_listens |= error.kind() == io::ErrorKind::ConnectionRefused,
         }
     }
-    Ok(Looked { local, server, refused: look.refused })
+    let ended = look.ended;
+    Ok(Looked {
+        local,
+        server,
+        refused: ended.as_ref().map(ToString::to_string),
+        declined: ended.as_ref().and_then(declined),
+        nothing_listens,
+    })
+}
+
+/// What a server says is told by what it says.
+fn declined(ended: &EndReason) -> Option<Declined> {
+    match ended {
+        EndReason::TlsFailed(error) => pki::refusal_of(error).map(Declined::Certificate),
+        EndReason::PushUnusable(_) | EndReason::NoCommonCipher => {
+            Some(Declined::Incompatible { code: ended.code(), sentence: ended.to_string() })
+        }
+        _ => None,
+    }
 }
 
 fn reach(profile: &Profile) -> Result<(UdpSocket, SocketAddr), LookError> {
@@ -106,14 +150,10 @@ fn reach(profile: &Profile) -> Result<(UdpSocket, SocketAddr), LookError> {
 
 struct Look {
     session: Session,
-    refused: Option<String>,
+    ended: Option<EndReason>,
 }
 
 impl Look {
-    fn goes_on(&self, now: Now, until: Duration) -> bool {
-        !self.session.is_ended() && now.boot < until
-    }
-
     /// Does what is due, and says goodbye once the server has let us in.
     fn act(&mut self, now: Now) {
         self.session.handle_timeout(now);
@@ -125,8 +165,8 @@ impl Look {
                 Event::Established => {
                     let _ = self.session.close(Close::Exit, now);
                 }
-                Event::Ended(tunnel::EndReason::Closed(_)) => {}
-                Event::Ended(reason) => self.refused = Some(reason.to_string()),
+                Event::Ended(EndReason::Closed(_)) => {}
+                Event::Ended(reason) => self.ended = Some(reason),
                 _ => {}
             }
         }

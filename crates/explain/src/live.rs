@@ -13,8 +13,9 @@ use crate::key_log::KeyLog;
 use crate::openvpn::Session;
 use crate::place::{Chunk, Side};
 use crate::story::{Judgement, Story, Wanted};
-use crate::tell::{Conversation, tell};
+use crate::tell::{Conversation, tell_as};
 use crate::tls::{Connection, Event};
+use crate::verdict::{Outcome, Verdict};
 
 /// What is kept of a connection that is told afterwards: its secrets come last, and its bytes before them.
 pub struct Live {
@@ -25,6 +26,7 @@ pub struct Live {
     size: usize,
     judgements: Vec<Judgement>,
     keys: Keys,
+    declined: Option<Outcome>,
 }
 
 /// The most bytes of a connection that are kept.
@@ -59,6 +61,7 @@ impl Live {
             size: 0,
             judgements: Vec::new(),
             keys: Keys::default(),
+            declined: None,
         }
     }
 
@@ -75,6 +78,11 @@ impl Live {
     /// What was judged by whoever shook hands.
     pub fn judged(&mut self, judgements: impl IntoIterator<Item = Judgement>) {
         self.judgements.extend(judgements);
+    }
+
+    /// That the client which tells it turned away from its server, and why: it knows more of that than its alert says.
+    pub fn declined(&mut self, verdict: Verdict) {
+        self.declined = Some(Outcome::Declined(verdict));
     }
 
     /// Keeps a chunk. Its frame is its number; what is beyond a megabyte is no handshake any more and not kept.
@@ -120,14 +128,18 @@ impl Live {
             }
         }
         let uses = connection.uses().to_vec();
-        tell(&Conversation { uses, ..self.conversation(&facts, None) })
+        self.tell(&Conversation { uses, ..self.conversation(&facts, None) })
     }
 
     fn openvpn(&self, known: Known) -> Option<Story> {
         let mut session = Session::new(known.log, known.keys);
         self.chunks.iter().for_each(|kept| session.packet(&kept.chunk().into()));
         let uses = session.uses().collect();
-        tell(&Conversation { uses, ..self.conversation(&session.facts, Some(&session)) })
+        self.tell(&Conversation { uses, ..self.conversation(&session.facts, Some(&session)) })
+    }
+
+    fn tell(&self, conversation: &Conversation<'_>) -> Option<Story> {
+        tell_as(conversation, self.declined.as_ref())
     }
 
     fn conversation<'a>(&self, facts: &'a Facts, session: Option<&'a Session>) -> Conversation<'a> {

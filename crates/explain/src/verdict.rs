@@ -20,6 +20,8 @@ pub enum Outcome {
         /// By what.
         why: Verdict,
     },
+    /// The client that tells it turned away from its server. Without mends of its own it has those of what was seen.
+    Declined(Verdict),
 }
 
 /// Why a connection is over, as its gateway says it.

@@ -19,7 +19,7 @@ use super::material::{self, Material};
 use super::servers::{Pending, Servers};
 use super::tables::{HARMLESS, LIKE_PUSHED, PASSED_OVER, PER_SERVER, UNSUPPORTED};
 use super::values::{Filter, MssLimit, TunName};
-use super::{NotYet, Profile, ProfileError, ProfileErrorKind, RetrySettings, Timers};
+use super::{Expired, NotYet, Profile, ProfileError, ProfileErrorKind, RetrySettings, Timers};
 use crate::Warning;
 
 /// Takes directives one after the other, and makes a profile of them.
@@ -266,7 +266,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks that nothing is missing and that what belongs together fits.
-    pub(super) fn finish(mut self, now: Timestamp) -> Result<Profile, ProfileError> {
+    pub(super) fn finish(
+        mut self,
+        now: Timestamp,
+        expired: Expired,
+    ) -> Result<Profile, ProfileError> {
         let missing = |name| ProfileError::new(self.file, None, ProfileErrorKind::Missing(name));
         let remotes = self.servers.complete();
         if remotes.is_empty() {
@@ -278,7 +282,12 @@ impl<'a> Reader<'a> {
         let ca = material::authorities(self.file, &ca)?;
         let identity = material::identity(self.file, &cert, &key)?;
         let dates = material::dates(self.file, &cert, &identity)?;
-        self.warnings.extend(dates.check(self.file, cert.line, now)?);
+        let found = dates.check(now);
+        if let (Some(Warning::Expired { at, now }), Expired::IsRefused) = (&found, expired) {
+            let kind = ProfileErrorKind::Expired { at: *at, now: *now };
+            return Err(ProfileError::new(self.file, Some(cert.line), kind));
+        }
+        self.warnings.extend(found);
         let tls_auth = match &self.tls_auth {
             Some(text) => Some((material::static_key(self.file, text)?, self.direction)),
             None => None,

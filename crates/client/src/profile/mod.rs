@@ -125,17 +125,36 @@ impl Default for RetrySettings {
     }
 }
 
+/// What becomes of a profile whose certificate's time is over. A server refuses it, and not every one can say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expired {
+    IsRefused,
+    IsTold,
+}
+
 impl Profile {
     /// Reads a profile and the files that it names.
     ///
     /// # Errors
     /// With the file, the line and the mend.
     pub fn load(file: &Path, clock: &dyn Clock) -> Result<Self, ProfileError> {
+        Self::read(file, clock, Expired::IsRefused)
+    }
+
+    /// The same for whoever wants to see what the server says to a certificate whose time is over: that is a warning.
+    ///
+    /// # Errors
+    /// With the file, the line and the mend.
+    pub fn load_expired_too(file: &Path, clock: &dyn Clock) -> Result<Self, ProfileError> {
+        Self::read(file, clock, Expired::IsTold)
+    }
+
+    fn read(file: &Path, clock: &dyn Clock, expired: Expired) -> Result<Self, ProfileError> {
         let bytes = std::fs::read(file).map(zeroize::Zeroizing::new);
         let bytes = bytes
             .map_err(|error| ProfileError::new(file, None, ProfileErrorKind::Unreadable(error)))?;
         let directives = text::directives(file, &bytes)?;
-        let mut profile = Self::assemble(file, &directives, clock)?;
+        let mut profile = Self::assemble(file, &directives, clock, expired)?;
         let inside = |d: &Directive| d.block.is_some() && SECRETS.contains(&d.name.as_str());
         if directives.iter().any(inside) && material::is_exposed(file) {
             profile.warnings.push(Warning::Exposed { path: file.to_owned() });
@@ -148,17 +167,18 @@ impl Profile {
     /// # Errors
     /// With the file, the line and the mend.
     pub fn parse(file: &Path, bytes: &[u8], clock: &dyn Clock) -> Result<Self, ProfileError> {
-        Self::assemble(file, &text::directives(file, bytes)?, clock)
+        Self::assemble(file, &text::directives(file, bytes)?, clock, Expired::IsRefused)
     }
 
     fn assemble(
         file: &Path,
         directives: &[Directive],
         clock: &dyn Clock,
+        expired: Expired,
     ) -> Result<Self, ProfileError> {
         let mut reader = Reader::new(file);
         reader.take_all(directives)?;
-        reader.finish(clock.now().into())
+        reader.finish(clock.now().into(), expired)
     }
 }
 

@@ -3,6 +3,7 @@
 //! An alert is its sender's finding. Where what was seen speaks against the usual reason (a name that fits, a
 //! certificate that was valid), that is said.
 
+use super::clocks;
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact};
 use crate::field::Field;
@@ -11,35 +12,67 @@ use crate::story::{Broken, Certificate};
 use crate::tls;
 
 /// A reason and what mends it.
-type Finding = (&'static str, &'static [&'static str]);
+pub(super) struct Finding {
+    pub(super) sentence: String,
+    pub(super) mends: Vec<String>,
+}
 
-/// The end by this alert, which is one of all facts.
+impl Finding {
+    fn of(sentence: &str, mends: &[&str]) -> Finding {
+        let mends = mends.iter().copied().map(str::to_owned).collect();
+        Finding { sentence: sentence.to_owned(), mends }
+    }
+}
+
+/// The end by this alert, which is one of all facts, in a handshake of TLS or of a VPN.
 pub(super) fn broken(
     number: u8,
     alert: &Fact,
     facts: &[&Fact],
-    at_step: u32,
+    (at_step, is_vpn): (u32, bool),
     own: Option<Side>,
 ) -> Broken {
     let by = alert.from;
     let name = tls::alert_name(number).unwrap_or("unknown");
-    let (sentence, mends) = match number {
+    let found = match number {
         40 => no_hello(by, facts),
-        42 => wrong_name(by, facts),
-        45 => still_valid(alert, facts),
+        42 | 46 => wrong_name(by, facts),
+        45 => by_the_clock(alert, facts, is_vpn),
         _ => None,
+    };
+    let mut found = found.unwrap_or_else(|| usual(number, by));
+    if is_vpn && by == Side::Server {
+        of_a_vpn(number, &mut found.mends);
     }
-    .unwrap_or_else(|| usual(number, by));
     // Nobody has to doubt what he has said himself.
-    let doubt = (alert.key.is_none() && own != Some(by)).then_some(IN_THE_CLEAR);
+    let doubt = (alert.key.is_none() && own != Some(by)).then(|| IN_THE_CLEAR.to_owned());
     Broken {
         code: format!("alert_{name}"),
         by: Some(by),
         at_step: Some(at_step),
-        sentence: sentence.to_owned(),
-        mends: mends.iter().copied().chain(doubt).map(str::to_owned).collect(),
+        sentence: found.sentence,
+        mends: found.mends.into_iter().chain(doubt).collect(),
     }
 }
+
+/// What is likely where the server is a VPN's and the client's certificate stands in a profile, and who knows more.
+fn of_a_vpn(number: u8, mends: &mut Vec<String>) {
+    let first = match number {
+        44 => Some(
+            "This device was taken out of the VPN, or a newer profile took the place of this one: use the newest, or ask whoever runs the gateway.",
+        ),
+        48 => Some(
+            "This profile is another gateway's, or from before the gateway's CA changed: take a current profile of this gateway.",
+        ),
+        _ => None,
+    };
+    if let Some(first) = first {
+        mends.insert(0, first.to_owned());
+    }
+    mends.push(ITS_REASON.to_owned());
+}
+
+pub(super) const ITS_REASON: &str = "An alert is a word or two. The gateway's log has the whole reason; of Handfast, `handfast explain failure` tells it at the gateway.";
 
 const IN_THE_CLEAR: &str = "It came in the clear, so anybody on the way could have sent it: if the log of the named side has no word of it, look in between.";
 
@@ -50,10 +83,10 @@ fn usual(number: u8, by: Side) -> Finding {
             Side::Client => "The client broke it off for a fault that it found.",
             Side::Server => "The server broke it off for a fault that it found.",
         };
-        return (sentence, &["The log of whoever broke it off has the reason."]);
+        return Finding::of(sentence, &["The log of whoever broke it off has the reason."]);
     };
     let [of_client, of_server] = known.sentence;
-    (if by == Side::Client { of_client } else { of_server }, known.mends)
+    Finding::of(if by == Side::Client { of_client } else { of_server }, known.mends)
 }
 
 /// A server that answers the first hello so can't mean a certificate of the client. Of a client that offers one
@@ -74,7 +107,7 @@ fn no_hello(by: Side, facts: &[&Fact]) -> Option<Finding> {
             WITH_ITS_CERTIFICATE,
         ],
     };
-    Some(("The server finds nothing that both speak in what the client offers.", mends))
+    Some(Finding::of("The server finds nothing that both speak in what the client offers.", mends))
 }
 
 const WITH_ITS_CERTIFICATE: &str = "In TLS 1.2 a cipher also wants its kind of certificate: one with ECDSA in its name is no use to a server that has only RSA.";
@@ -87,31 +120,51 @@ fn offers_one_cipher(hello: &Fact) -> bool {
     suites.filter(|field| !signal(field)).count() == 1
 }
 
-/// Whether the certificate is for the name that the client sent.
+/// Whether the certificate is for the name that the client insists on.
 fn wrong_name(by: Side, facts: &[&Fact]) -> Option<Finding> {
     if by == Side::Server {
         return None;
     }
     let hello = facts.iter().rfind(|fact| fact.kind == Kind::ClientHello)?;
-    let asked = &hello.fields.iter().find(|field| field.name == "server_name")?.value;
+    let asked = hello.fields.iter().find(|field| field.name == "server_name");
     let certificate = own_certificate(Side::Server, facts)?;
+    let names = some(&certificate.names);
     let sentence = "The client rejects the server's certificate and does not say exactly why.";
-    if certificate.names.iter().any(|name| covers(name, asked)) {
-        return Some((
-            sentence,
-            &[
-                "The name that the client sent stands in the certificate, so it is not that. Most likely it wants another name than it sends (as by verify-x509-name): compare its settings with the certificate.",
-                "If the name is right, a key or a signature in the chain may be too weak for it; the client's log has the reason.",
-            ],
-        ));
-    }
-    Some((
-        sentence,
-        &[
-            "The name that the client sent (server_name in step ClientHello) does not stand in the certificate: ask for one that does, or issue one for it.",
-            "The client's log has the reason.",
+    let not_there = |asked: &str| !certificate.names.iter().any(|name| covers(name, asked));
+    let [first, second] = match asked.map(|asked| asked.value.as_str()) {
+        Some(asked) if not_there(asked) => [
+            format!(
+                "The name that the client sent (server_name in step ClientHello) does not stand in the certificate, which is for {names}: ask for one that does, or issue one for it."
+            ),
+            "The client's log has the reason.".to_owned(),
         ],
-    ))
+        Some(_) => [
+            format!(
+                "Most likely the client insists on another name than it sends (as by verify-x509-name), and that one does not stand in the certificate, which is for {names}: mend the name in the client's settings, or issue a certificate that has it."
+            ),
+            "The name that the client sent does stand there. If its settings want no other, a key or a signature in the chain may be too weak for it: its log has the reason.".to_owned(),
+        ],
+        None => [
+            format!(
+                "See whether the name that the client insists on (as by verify-x509-name) is one of the certificate's, which is for {names}: mend the name in the client's settings, or issue a certificate that has it."
+            ),
+            "The client's log has the reason: the certificate's usage, a signature or a key may displease it too.".to_owned(),
+        ],
+    };
+    Some(Finding { sentence: sentence.to_owned(), mends: vec![first, second] })
+}
+
+/// The first few of a certificate's names.
+fn some(names: &[String]) -> String {
+    match names.len() {
+        0 => "no name at all".to_owned(),
+        1..=4 => names.join(", "),
+        more => format!(
+            "{} and {} more",
+            names.iter().take(3).cloned().collect::<Vec<_>>().join(", "),
+            more - 3
+        ),
+    }
 }
 
 /// Whether a name of a certificate is the one that was asked for.
@@ -120,26 +173,65 @@ fn covers(name: &str, asked: &str) -> bool {
     name.eq_ignore_ascii_case(asked) || (name.starts_with("*.") && rest(name) == rest(asked))
 }
 
-/// A certificate that was valid by the clock of whoever recorded this.
-fn still_valid(alert: &Fact, facts: &[&Fact]) -> Option<Finding> {
+/// An alert about the time of a certificate, held against the clock of the machine that recorded it.
+fn by_the_clock(alert: &Fact, facts: &[&Fact], is_vpn: bool) -> Option<Finding> {
     let certificate = own_certificate(alert.from.peer(), facts)?;
     let now = i64::try_from(alert.at / 1_000_000).ok()?;
-    let sentence = match alert.from {
-        Side::Client => {
-            "By the client's clock the server's certificate has expired or is not valid yet; by the clock of this recording it was valid."
-        }
-        Side::Server => {
-            "By the server's clock the client's certificate has expired or is not valid yet; by the clock of this recording it was valid."
-        }
+    let (sentence, mends): (_, &[&str]) = match (alert.from, now) {
+        (Side::Client, now) if now > certificate.not_after => (
+            "The server's certificate has expired, by the client's clock and by that of the machine that recorded this.",
+            &[
+                "Renew the server's certificate: its box below has when its time ended. Nothing mends it at the client.",
+                CLOCKS,
+            ],
+        ),
+        (Side::Server, now) if now > certificate.not_after => (
+            "The client's certificate has expired, by the server's clock and by that of the machine that recorded this.",
+            &[if is_vpn { NEW_PROFILE } else { NEW_CERTIFICATE }, CLOCKS],
+        ),
+        (Side::Client, now) if now >= certificate.not_before => (
+            "By the client's clock the server's certificate has expired or is not valid yet; by the clock of the machine that recorded this it was valid.",
+            &[
+                "Compare `date -u` on the client, which refused, with a clock that is right, and mend it if it is wrong: a new certificate mends nothing then.",
+                THE_OTHER_CLOCK,
+                THE_CAS_OWN,
+            ],
+        ),
+        (Side::Server, now) if now >= certificate.not_before => (
+            "By the server's clock the client's certificate has expired or is not valid yet; by the clock of the machine that recorded this it was valid.",
+            &[
+                "Compare `date -u` on the server, which refused, with a clock that is right, and mend it if it is wrong: a new certificate mends nothing then.",
+                THE_OTHER_CLOCK,
+                THE_CAS_OWN,
+            ],
+        ),
+        (by, _) => (
+            match by {
+                Side::Client => {
+                    "The server's certificate is not valid yet, by the client's clock and by that of the machine that recorded this."
+                }
+                Side::Server => {
+                    "The client's certificate is not valid yet, by the server's clock and by that of the machine that recorded this."
+                }
+            },
+            &[
+                "Compare the clock of whoever refused (`date -u`) with one that is right: if it is slow, mend it.",
+                "If it is right, the clock of the machine that issued the certificate was fast: mend that, and issue the certificate again.",
+            ],
+        ),
     };
-    (certificate.not_before..=certificate.not_after).contains(&now).then_some((
-        sentence,
-        &[
-            "Set the clock of whoever refused, if it is wrong: a new certificate mends nothing then.",
-            "If it is right, look at the CA's own certificate: that may have expired.",
-        ],
-    ))
+    let mut finding = Finding::of(sentence, mends);
+    finding.mends.splice(..0, clocks::apart(facts));
+    Some(finding)
 }
+
+const CLOCKS: &str = "If it should hold still, both clocks are wrong: compare `date -u` on both machines with one that is right.";
+const THE_OTHER_CLOCK: &str = "If that clock is right, the one of the machine that recorded this is wrong, and the certificate's time is over or has not begun: its box below has both ends.";
+const THE_CAS_OWN: &str =
+    "If both clocks are right, look at the CA's own certificate: that may have expired.";
+const NEW_CERTIFICATE: &str =
+    "Give the client a new certificate: the box of its former one below has when its time ended.";
+const NEW_PROFILE: &str = "Take a new profile, which has a new certificate: the box of the former one below has when its time ended. Whoever runs the gateway makes it, with Handfast by `handfast profile USER/DEVICE --renew`.";
 
 fn own_certificate(of: Side, facts: &[&Fact]) -> Option<Certificate> {
     facts.iter().rev().filter(|fact| fact.from == of).find_map(|fact| match &fact.detail {

@@ -71,11 +71,13 @@ fn speaks_otherwise(facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
 
 /// One side said no: an alert, or a word of OpenVPN.
 fn refused(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
+    let is_vpn = conversation.session.is_some();
     let said_no = |fact: &&Fact| matches!(fact.kind, Kind::Alert | Kind::AuthFailed);
     let (fact, step) = facts.iter().zip(steps).find(|(fact, _)| said_no(fact))?;
     match &fact.detail {
         Detail::Alert(description) => {
-            Some(alert::broken(*description, fact, facts, step.number, conversation.own))
+            let at = (step.number, is_vpn);
+            Some(alert::broken(*description, fact, facts, at, conversation.own))
         }
         _ => Some(not_let_in(fact, step.number)),
     }
@@ -87,24 +89,42 @@ fn not_let_in(fact: &Fact, at_step: u32) -> Broken {
         fact.fields.iter().any(|field| field.name == "message" && field.value.contains(word))
     };
     let one_of_ours = ["user", "device", "access"].into_iter().any(says);
-    let mends: &[&str] = match says("disabled") && one_of_ours {
-        true => &[
-            "Enable the user or device at the gateway, if it should be let in: a new profile changes nothing.",
-        ],
-        false => &[
-            "See what it said; where it gave no reason, its log has it.",
-            "A disabled user or device is enabled at the gateway, if it should be let in: a new profile changes nothing then.",
-            "A revoked or replaced certificate needs a current profile; a password is checked at the server.",
-        ],
+    let (code, sentence, mends): (_, _, &[&str]) = match () {
+        () if says("cipher negotiation failed") => (
+            "no_common_cipher",
+            "The client and the server allow no data channel cipher in common, so the server lets it go.",
+            &[
+                "Write a cipher that the server allows into `data-ciphers` of the profile: IV_CIPHERS in step \u{201c}Key message of the client\u{201d} has those that the client offers. A current profile has the server's.",
+                "Or have the server allow one of them: with Handfast `vpn.ciphers`, elsewhere `data-ciphers`.",
+            ],
+        ),
+        () if says("disabled") && one_of_ours => (
+            "auth_failed",
+            NOT_LET_IN,
+            &[
+                "Enable the user or device at the gateway, if it should be let in: a new profile changes nothing.",
+            ],
+        ),
+        () => (
+            "auth_failed",
+            NOT_LET_IN,
+            &[
+                "See what it said; where it gave no reason, its log has it.",
+                "A disabled user or device is enabled at the gateway, if it should be let in: a new profile changes nothing then.",
+                "A revoked or replaced certificate needs a current profile; a password is checked at the server.",
+            ],
+        ),
     };
     Broken {
-        code: "auth_failed".to_owned(),
+        code: code.to_owned(),
         by: Some(Side::Server),
         at_step: Some(at_step),
-        sentence: "The server does not let the client in, after TLS had finished.".to_owned(),
+        sentence: sentence.to_owned(),
         mends: mends.iter().copied().map(str::to_owned).collect(),
     }
 }
+
+const NOT_LET_IN: &str = "The server does not let the client in, after TLS had finished.";
 
 /// OpenVPN's client knocked and nobody answered, or not to the end.
 fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
@@ -119,22 +139,27 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
     if let Some(step) = steps.iter().find(|step| has_gateways_direction(step)) {
         return Some(wrong_direction(step));
     }
-    let checked = session.packets.iter().any(|packet| packet.wrapping == Wrapping::Right);
-    let mut mends = vec![
-        "See whether the packets reach the server at all: count them there. A firewall may block UDP; try the TCP port.",
-        "See whether the server runs at this address and port.",
-    ];
-    if !checked {
-        mends.push("Compare the tls-auth key, its direction (1 here, 0 there) and the auth digest: a server drops what is wrong without a word.");
-    }
+    let fits = session.packets.iter().any(|packet| packet.wrapping == Wrapping::Right);
     Some(Broken {
         code: "reset_unanswered".to_owned(),
         by: None,
         at_step: steps.last().map(|step| step.number),
-        sentence: "Nobody answered: the packets are lost on their way there or back, or the server dropped them unread.".to_owned(),
-        mends: mends.into_iter().map(str::to_owned).collect(),
+        sentence: match fits {
+            true => UNANSWERED_WITH_THE_KEY,
+            false => UNANSWERED,
+        }
+        .to_owned(),
+        mends: SILENCE.iter().copied().map(str::to_owned).collect(),
     })
 }
+
+const UNANSWERED: &str = "Nobody answered. From the client's side three causes look alike: the packets are lost on the way (as where UDP is blocked), no server runs at that address and port, or the server holds another tls-auth key and drops them without a word.";
+const UNANSWERED_WITH_THE_KEY: &str = "Nobody answered. From the client's side three causes look alike: the packets are lost on the way (as where UDP is blocked), no server runs at that address and port, or the server holds another tls-auth key than the one given here, which they fit, and drops them without a word.";
+const SILENCE: &[&str] = &[
+    "Try from another network, as a phone's. If it works there, the first one blocks UDP: have the port opened, or use the server's TCP port. If it works nowhere while others get in, the tls-auth key, its direction (1 here, 0 there) or the digest (auth) is not the server's: take a current profile.",
+    "If nobody gets in, see whether the server runs, and whether address and port are its own.",
+    "Whoever runs the server can tell them apart: of Handfast, `handfast explain failure nothing_arrives` tells whether packets arrive while you try, and `handfast explain failure wrong_tls_auth_key` whether they were made with another key. Elsewhere, `tcpdump -ni any udp` with the server's port shows whether they arrive.",
+];
 
 /// A client whose packets are made with the half of the key that the gateway's should be made with.
 fn has_gateways_direction(step: &Step) -> bool {

@@ -3,6 +3,7 @@
 //! Pure: the same facts give the same story.
 
 mod alert;
+mod clocks;
 mod ending;
 mod keys;
 mod words;
@@ -11,9 +12,11 @@ use crate::catalogue::{Chapter, Kind};
 use crate::fact::{Detail, Fact, Facts, KeyName};
 use crate::openvpn::Session;
 use crate::place::Side;
-use crate::story::{Certificate, Ending, Inquiry, Means, Packet, Protocol, Step, Story, Term, Use};
+use crate::story::{
+    Broken, Certificate, Ending, Inquiry, Means, Packet, Protocol, Step, Story, Term, Use,
+};
 use crate::tls;
-use crate::verdict::Outcome;
+use crate::verdict::{Outcome, Verdict};
 
 /// One conversation as it was observed.
 pub(crate) struct Conversation<'a> {
@@ -50,6 +53,9 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         Some(Outcome::Open) => Ending::Done,
         Some(Outcome::Over(verdict)) => Ending::Broken(verdict.broken(&steps)),
         Some(Outcome::Ended { why, .. }) => Ending::Ended(why.ended(&steps)),
+        Some(Outcome::Declined(verdict)) => {
+            declined(verdict, ending::of(conversation, &facts, &steps), &steps)
+        }
     };
     let protocol = if conversation.session.is_some() { Protocol::OpenVpn } else { Protocol::Tls };
     let missing = match &ending {
@@ -57,7 +63,7 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         Ending::Done | Ending::Ended(_) | Ending::Cut => Vec::new(),
     };
     Some(Story {
-        title: title(protocol, &steps, &ending, outcome.is_some()),
+        title: title(protocol, &steps, &ending, outcome),
         protocol,
         transport: conversation.transport.to_owned(),
         client: conversation.client.clone(),
@@ -70,6 +76,15 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         judgements: Vec::new(),
         ending,
         steps,
+    })
+}
+
+/// What a client says of itself, and what was seen where it says nothing of the mend.
+fn declined(verdict: &Verdict, seen: Ending, steps: &[Step]) -> Ending {
+    let broken = verdict.broken(steps);
+    Ending::Broken(match seen {
+        Ending::Broken(seen) if broken.mends.is_empty() => Broken { mends: seen.mends, ..broken },
+        _ => broken,
     })
 }
 
@@ -112,7 +127,7 @@ fn chapter(fact: &Fact) -> Chapter {
     }
 }
 
-fn title(protocol: Protocol, steps: &[Step], ending: &Ending, is_judged: bool) -> String {
+fn title(protocol: Protocol, steps: &[Step], ending: &Ending, judged: Option<&Outcome>) -> String {
     let has = |names: &[&str]| steps.iter().any(|step| names.contains(&step.entry.as_str()));
     let tls = version(steps);
     let renewals = steps.iter().map(|step| step.handshake).max().unwrap_or(0);
@@ -132,10 +147,15 @@ fn title(protocol: Protocol, steps: &[Step], ending: &Ending, is_judged: bool) -
         }
     };
     let after = if has(&["in_the_clear"]) { " after STARTTLS" } else { "" };
-    let outcome = match ending {
-        Ending::Ended(broken) => format!(", ended: {}", broken.code.replace('_', " ")),
-        Ending::Broken(broken) if is_judged => {
-            let how = if broken.by == Some(Side::Server) { "refused" } else { "over" };
+    let how = match (judged, ending) {
+        (Some(Outcome::Declined(_)), _) => Some("refused by the client"),
+        (Some(_), Ending::Broken(broken)) if broken.by == Some(Side::Server) => Some("refused"),
+        (Some(_), _) => Some("over"),
+        (None, _) => None,
+    };
+    let outcome = match (how, ending) {
+        (_, Ending::Ended(broken)) => format!(", ended: {}", broken.code.replace('_', " ")),
+        (Some(how), Ending::Broken(broken)) => {
             format!(", {how}: {}", broken.code.replace('_', " "))
         }
         _ => outcome(protocol, steps, ending),
@@ -166,6 +186,7 @@ fn outcome(protocol: Protocol, steps: &[Step], ending: &Ending) -> String {
     };
     match broken.code.as_str() {
         "auth_failed" => ", refused by the server".to_owned(),
+        "no_common_cipher" => ", refused by the server: no common cipher".to_owned(),
         "reset_unanswered" => ", unanswered".to_owned(),
         "wrong_tls_auth" => ", whose code does not fit the key".to_owned(),
         "wrong_key_direction" => ", with the wrong direction of the key".to_owned(),

@@ -66,6 +66,7 @@ fn code(warning: &Warning) -> &'static str {
         Warning::CipherPassedOver { .. } => "cipher_passed_over",
         Warning::Exposed { .. } => "exposed",
         Warning::ExpiresSoon { .. } => "expires_soon",
+        Warning::Expired { .. } => "expired",
         Warning::NotYetValid { .. } => "not_yet_valid",
         Warning::NoTlsAuth => "no_tls_auth",
         Warning::OptionIgnored { .. } => "option_ignored",

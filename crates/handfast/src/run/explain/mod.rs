@@ -1,6 +1,7 @@
 //! `handfast explain`: what happened in a handshake, in words and pictures. What they say is `explain`'s.
 
 mod capture;
+mod declined;
 mod diff;
 mod inquiries;
 mod secrets;

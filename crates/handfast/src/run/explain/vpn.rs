@@ -4,18 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use admin::failure::{Failure, FailureKind};
-use client::{Profile, Watched, look};
+use client::{Profile, Warning, Watched, look};
 use clock::{Clock, SystemClock};
 use explain::capture::Keys;
 use explain::live::{Live, Speech};
 use explain::story::{Ending, Judgement, Story};
 use explain::{Chunk, Side};
 
+use super::declined;
 use super::secrets::Secrets;
 
 /// Shakes hands, says goodbye, and tells.
 pub(super) fn story(file: &Path) -> Result<Story, Failure> {
-    let profile = Profile::load(file, &SystemClock)
+    let profile = Profile::load_expired_too(file, &SystemClock)
         .map_err(|error| Failure::new(FailureKind::Configuration, error.to_string()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let secrets = Arc::new(Secrets::default());
@@ -38,22 +39,40 @@ pub(super) fn story(file: &Path) -> Result<Story, Failure> {
         let _ = keys.add(&key.to_text());
         live.checked_with(keys);
     }
+    let said = match &looked.declined {
+        // The end of the story says it, and in better words.
+        Some(declined) => {
+            live.declined(declined::verdict(declined));
+            None
+        }
+        None => looked.refused,
+    };
+    let out_of_time = |warning: &&Warning| {
+        matches!(warning, Warning::Expired { .. } | Warning::NotYetValid { .. })
+    };
+    let own = profile.warnings.iter().filter(out_of_time).map(ToString::to_string);
+    let closed = looked.nothing_listens.then(|| NOTHING_LISTENS.to_owned());
     live.judged(
-        looked.refused.map(|sentence| Judgement { by: "this client".to_owned(), sentence }),
+        said.into_iter()
+            .chain(own)
+            .chain(closed)
+            .map(|sentence| Judgement { by: "this client".to_owned(), sentence }),
     );
     let mut story = live.story(Speech::OpenVpn, secrets.take()).ok_or_else(|| {
         Failure::new(FailureKind::Unreachable, "nothing was said that could be told")
     })?;
-    suspect_the_profile(&mut story);
+    if looked.nothing_listens {
+        suspect_the_port(&mut story);
+    }
     Ok(story)
 }
 
-/// Its packets fit its own key, which says nothing of the server's.
-fn suspect_the_profile(story: &mut Story) {
+/// More than silence tells.
+fn suspect_the_port(story: &mut Story) {
     if let Ending::Broken(broken) = &mut story.ending
         && broken.code == "reset_unanswered"
     {
-        broken.mends.insert(0, ANOTHERS.to_owned());
+        broken.mends.insert(0, START_IT.to_owned());
     }
 }
 
@@ -64,5 +83,6 @@ fn seed() -> Result<[u8; 32], Failure> {
     Ok(seed)
 }
 
-const ANOTHERS: &str = "If others get in there, the profile is another gateway's, or an old one: a server drops what is made \
-     with another tls-auth key without a word. Take a current profile.";
+const NOTHING_LISTENS: &str =
+    "the machine there, or a firewall on the way, answered that nothing listens at this UDP port";
+const START_IT: &str = "Start the server, or mend address and port in the profile: the answer came that nothing listens there (a firewall that rejects says the same).";
