@@ -252,6 +252,17 @@ pub(crate) fn impostor(world: &World, alice: &Subscriber) -> Program {
 
 /// A stock server with this certificate, which poses as the gateway on its machine.
 pub(crate) fn posing(world: &World, alice: &Subscriber, pair: &Pair, port: u16) -> Program {
+    posing_under(Command::new("openvpn"), world, alice, pair, port)
+}
+
+/// The same, started by this command.
+pub(crate) fn posing_under(
+    mut command: Command,
+    world: &World,
+    alice: &Subscriber,
+    pair: &Pair,
+    port: u16,
+) -> Program {
     let text = fs::read_to_string(alice.profile()).expect("a profile");
     let block = |name: &str| {
         let (open, close) = (format!("<{name}>"), format!("</{name}>\n"));
@@ -269,7 +280,6 @@ pub(crate) fn posing(world: &World, alice: &Subscriber, pair: &Pair, port: u16) 
     );
     let path = world.file(&format!("impostor-{port}.conf"));
     fs::write(&path, config).expect("written");
-    let mut command = Command::new("openvpn");
     command.arg("--config").arg(&path);
     let log = world.file(&format!("impostor-{port}.log"));
     let mut server = Program::start(&world.gateway.netns, command, &log).expect("openvpn starts");

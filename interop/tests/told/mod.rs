@@ -1,4 +1,4 @@
-//! What is looked at in a story of the running gateway, and how it is recorded.
+//! What is looked at in a story of the running gateway or of a client, and how it is recorded.
 
 #![allow(dead_code, reason = "each test includes it and uses a part")]
 
@@ -56,8 +56,19 @@ pub(crate) fn recorded(world: &World, page: &str, which: &[&str]) {
         let file = root.join(format!("docs/handshakes/{page}.html"));
         return fs::write(file, as_format("html")).expect("the page is written");
     }
+    hold(page, &as_format("json"));
+}
+
+/// This JSON has the words of the story that was recorded under that name, or with `EXPLAIN_RECORD=1` takes its place; its
+/// page is then written from it (`EXPLAIN_WRITE=1 cargo test -p explain --test recorded`).
+pub(crate) fn hold(page: &str, told: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let story = root.join(format!("crates/explain/tests/stories/{page}.json"));
+    if std::env::var_os("EXPLAIN_RECORD").is_some() {
+        return fs::write(&story, told).expect("the story is written");
+    }
     let kept = fs::read_to_string(&story).expect("EXPLAIN_RECORD=1 records it");
-    assert_eq!(words(&as_format("json")), words(&kept), "{page}: EXPLAIN_RECORD=1 records it anew");
+    assert_eq!(words(told), words(&kept), "{page}: EXPLAIN_RECORD=1 records it anew");
 }
 
 /// What is said of the steps and of the end, without what is of one run alone: words with digits in them.
