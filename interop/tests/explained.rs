@@ -204,6 +204,7 @@ fn a_renewal_of_the_keys_is_told_behind_the_first_handshake() {
     assert!(!told.iter().any(|told| *told == "sealed"), "{told:?}");
     let keys = story["keys"].as_array().expect("keys");
     assert!(keys.iter().any(|key| key["kind"] == "data" && key["plan"]["in_use"] == true));
+    recorded(&world, "vpn-renewed", &["session", "alice"]);
 }
 
 /// Between nine tenths of an hour and the whole.

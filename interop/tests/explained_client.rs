@@ -106,6 +106,9 @@ fn whom_a_gateway_refuses_is_told_why_as_far_as_the_gateway_says_it() {
     world.bring_up();
     world.handfast(&["device", "revoke", "bob/default"]);
     let text = alice.text();
+    let (exit, json, story) = looks(&alice, &text, "vpn-connect");
+    assert_eq!((exit, &story["ending"]["how"]), (Some(0), &"done".into()), "{story}");
+    told::hold("vpn-connect", &json);
     let with = |forger: &Forger, validity| {
         let device = Profile::Device { user: "alice".into(), device: "default".into() };
         let pair = forger.issue(device, validity);
@@ -178,6 +181,9 @@ fn whom_a_gateway_refuses_is_told_why_as_far_as_the_gateway_says_it() {
         let asks = mends.contains("`handfast explain failure`") || mends.contains("`vpn.ciphers`");
         assert!(asks, "who knows more: {mends}");
     }
+    world.handfast(&["user", "disable", "alice"]);
+    let (code, says) = ("alert_certificate_unknown", "for a reason that it keeps to itself");
+    found(&alice, &text, &refused("vpn-disabled", code, says, "The log of whoever refused"));
 }
 
 #[test]
@@ -224,19 +230,11 @@ fn a_client_that_refuses_its_gateway_says_what_it_found() {
 
 /// Runs the command with this profile and holds its story against what is to be found.
 fn found(who: &Subscriber, profile: &str, classic: &Classic) -> Value {
-    let path: PathBuf = who.folder.join(format!("{}.conf", classic.page));
-    fs::write(&path, profile).expect("a profile is written");
-    let mut command = Command::new(binary());
-    command.args(["explain", "vpn"]).arg(&path).args(["--format", "json"]);
-    let output = who.host.netns.output(command).expect("handfast starts");
-    let json = String::from_utf8_lossy(&output.stdout).into_owned();
     let page = classic.page;
-    let stories: Value =
-        serde_json::from_str(&json).unwrap_or_else(|_| panic!("{page}: {output:?}"));
-    let story = &stories["stories"][0];
+    let (exit, json, story) = looks(who, profile, page);
     let ending = &story["ending"];
     assert_eq!(
-        (ending["code"].as_str(), ending["by"].as_str(), output.status.code()),
+        (ending["code"].as_str(), ending["by"].as_str(), exit),
         (Some(classic.code), classic.by, Some(classic.exit)),
         "{page}: {ending}"
     );
@@ -247,7 +245,20 @@ fn found(who: &Subscriber, profile: &str, classic: &Classic) -> Value {
     if !page.is_empty() {
         told::hold(page, &json);
     }
-    story.clone()
+    story
+}
+
+/// The command with this profile: its exit code, what it says, and the story.
+fn looks(who: &Subscriber, profile: &str, page: &str) -> (Option<i32>, String, Value) {
+    let path: PathBuf = who.folder.join(format!("{page}.conf"));
+    fs::write(&path, profile).expect("a profile is written");
+    let mut command = Command::new(binary());
+    command.args(["explain", "vpn"]).arg(&path).args(["--format", "json"]);
+    let output = who.host.netns.output(command).expect("handfast starts");
+    let json = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stories: Value =
+        serde_json::from_str(&json).unwrap_or_else(|_| panic!("{page}: {output:?}"));
+    (output.status.code(), json, stories["stories"][0].clone())
 }
 
 /// The stock program with what `faketime` would start it with. Behind `faketime` itself it would be a child that

@@ -116,9 +116,6 @@ fn no_sentence_of_a_step_has_more_than_25_words_and_its_parts_are_in_the_order_o
 fn the_pages_of_the_documents_are_those_of_their_recordings() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/handshakes");
     for (page, recording) in [
-        ("vpn-connect", "vpn-connect"),
-        ("vpn-renewed", "vpn-renewed"),
-        ("vpn-refused", "vpn-refused"),
         ("starttls-smtp", "starttls-smtp"),
         ("https-staple", "tls1_3-rsa-staple"),
         ("mutual-tls", "tls1_3-p256-mutual"),
