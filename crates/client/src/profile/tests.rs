@@ -1,5 +1,6 @@
 //! One block of directives at a time; whole profiles are in `tests/profiles.rs`.
 
+use super::Expired;
 use super::directives::Reader;
 use super::{Family, MssLimit, NotYet, ProfileError, ProfileErrorKind, TunName};
 use std::path::Path;
@@ -194,7 +195,8 @@ fn what_the_server_may_know_of_us_is_kept() {
 #[test]
 fn missing_parts_are_named() {
     for (text, what) in [("client\n", "remote"), ("remote a\n", "ca")] {
-        let error = read(text).unwrap().finish(pki::Timestamp::default()).unwrap_err();
+        let error =
+            read(text).unwrap().finish(pki::Timestamp::default(), Expired::IsRefused).unwrap_err();
         assert!(matches!(error.kind, ProfileErrorKind::Missing(name) if name == what), "{error}");
     }
     let error = fails("ca missing.pem\n");
