@@ -7,8 +7,9 @@ use crate::field::Field;
 use crate::place::{Place, Side};
 use crate::story::Source;
 
-/// How much is kept of one conversation, counted in values; what comes later is not told.
+/// How much is kept of one conversation, counted in values and in bytes; what comes later is not told.
 const ROOM: usize = 10_000;
+const MOST_BYTES: usize = 512 * 1024;
 /// The most values and places of one fact.
 const MOST_FIELDS: usize = 400;
 const MOST_PLACES: usize = 256;
@@ -19,22 +20,24 @@ const VALUE: usize = 32;
 pub(crate) struct Facts {
     all: Vec<Fact>,
     room: usize,
+    bytes: usize,
 }
 
 impl Default for Facts {
     fn default() -> Self {
-        Self { all: Vec::new(), room: ROOM }
+        Self { all: Vec::new(), room: ROOM, bytes: MOST_BYTES }
     }
 }
 
 impl Facts {
     /// Adds one, cut to what any honest one has.
     pub(crate) fn push(&mut self, mut fact: Fact) {
-        fact.fields.truncate(MOST_FIELDS);
-        fact.basis.truncate(MOST_PLACES);
+        cut(&mut fact.fields, MOST_FIELDS);
+        cut(&mut fact.basis, MOST_PLACES);
         let cost = 10 + fact.fields.len() + fact.basis.len() + fact.detail.bytes() / VALUE;
-        if let Some(room) = self.room.checked_sub(cost) {
-            self.room = room;
+        let room = self.room.checked_sub(cost).zip(self.bytes.checked_sub(fact.size()));
+        if let Some((room, bytes)) = room {
+            (self.room, self.bytes) = (room, bytes);
             self.all.push(fact);
         }
     }
@@ -56,6 +59,14 @@ impl Facts {
 
     pub(crate) fn into_all(self) -> Vec<Fact> {
         self.all
+    }
+}
+
+/// The first of them, and no room for the others.
+fn cut<T>(all: &mut Vec<T>, most: usize) {
+    if all.len() > most {
+        all.truncate(most);
+        all.shrink_to_fit();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where bytes were seen, and queues that remember it.
 //!
 //! A queue gives back what was put in, with the places that it came from: a message that was cut into packets
-//! rests on all of them. Its size is bounded by whoever pushes.
+//! rests on all of them. Its size is bounded by whoever pushes; how many places it remembers is bounded here.
 
 use std::collections::VecDeque;
 
@@ -63,7 +63,7 @@ pub struct Chunk<'a> {
 }
 
 /// Bytes that may have come in several frames. The places' lengths add up to theirs, unless what stands before them is
-/// not held: then these are the last ones.
+/// not held, or came in more pieces than are remembered: then these are the last ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen<'a> {
     pub(crate) at: u64,
@@ -106,11 +106,15 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// The most places that are remembered of what waits: a place takes more room than the byte that may stand there.
+const MOST_PLACES: usize = 1_024;
+
 /// Bytes that wait until enough are there, and where they came from.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     bytes: VecDeque<u8>,
     pieces: VecDeque<Piece>,
+    places: usize,
 }
 
 #[derive(Debug)]
@@ -125,6 +129,19 @@ enum Source {
     Exactly(Place),
     /// What came out of an encrypted record stands for all of it.
     Inside(Vec<Place>),
+    /// Before as many places as are remembered. Nothing stands before it, so that what is known of a message is
+    /// where it ends.
+    Forgotten,
+}
+
+impl Source {
+    fn places(&self) -> usize {
+        match self {
+            Source::Exactly(_) => 1,
+            Source::Inside(places) => places.len(),
+            Source::Forgotten => 0,
+        }
+    }
 }
 
 impl Queue {
@@ -135,7 +152,9 @@ impl Queue {
 
     /// Adds bytes that stand at several.
     pub(crate) fn push_seen(&mut self, seen: &Seen<'_>) {
-        let mut rest = seen.bytes;
+        let known: usize = seen.places.iter().map(|place| place.length as usize).sum();
+        let (forgotten, mut rest) = seen.bytes.split_at(seen.bytes.len().saturating_sub(known));
+        self.add(forgotten, Source::Forgotten);
         for place in &seen.places {
             let (bytes, after) = rest.split_at(rest.len().min(place.length as usize));
             self.push(bytes, *place);
@@ -149,10 +168,29 @@ impl Queue {
     }
 
     fn add(&mut self, bytes: &[u8], source: Source) {
-        if !bytes.is_empty() {
-            self.bytes.extend(bytes);
-            self.pieces.push_back(Piece { length: bytes.len(), source });
+        if bytes.is_empty() {
+            return;
         }
+        let most = if matches!(source, Source::Forgotten) { 0 } else { MOST_PLACES };
+        self.bytes.extend(bytes);
+        self.places += source.places();
+        self.pieces.push_back(Piece { length: bytes.len(), source });
+        while self.places > most {
+            self.forget();
+        }
+    }
+
+    /// The first place that is remembered.
+    fn forget(&mut self) {
+        let mut length = 0;
+        while let Some(first) = self.pieces.pop_front() {
+            length += first.length;
+            self.places = self.places.saturating_sub(first.source.places());
+            if first.source.places() > 0 {
+                break;
+            }
+        }
+        self.pieces.push_front(Piece { length, source: Source::Forgotten });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -188,6 +226,7 @@ impl Queue {
             piece.take(taken, &mut places);
             wanted -= taken;
             if piece.length == 0 {
+                self.places = self.places.saturating_sub(piece.source.places());
                 self.pieces.pop_front();
             }
         }
@@ -202,8 +241,7 @@ impl Queue {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.pieces.clear();
+        *self = Queue::default();
     }
 }
 
@@ -217,6 +255,7 @@ impl Piece {
                 place.length = place.length.saturating_sub(taken as u32);
             }
             Source::Inside(all) => all.iter().for_each(|place| add_place(places, *place)),
+            Source::Forgotten => {}
         }
     }
 }
@@ -247,6 +286,25 @@ mod tests {
             [Place { frame: 1, offset: 41, length: 2 }, Place { frame: 4, offset: 40, length: 1 }];
         assert_eq!(queue.take(3), Some((vec![2, 3, 4], rest.to_vec())));
         assert_eq!((queue.len(), queue.peek::<1>(), queue.peek::<2>()), (1, Some([5]), None));
+    }
+
+    #[test]
+    fn what_comes_in_more_pieces_than_are_remembered_rests_on_the_last_of_them() {
+        let mut queue = Queue::default();
+        let place = |frame| Place { frame, offset: 40, length: 1 };
+        (0..3_000).for_each(|frame| queue.push(&[frame as u8], place(frame)));
+        let (bytes, places) = queue.take(1_900).expect("they are there");
+        assert_eq!((bytes.len(), places), (1_900, vec![]));
+        let (bytes, places) = queue.take(100).expect("they are there");
+        assert_eq!((bytes[99], places), (1_999u32 as u8, (1_976..2_000).map(place).collect()));
+        let (_, places) = queue.take(1_000).expect("they are there");
+        assert_eq!(places, (2_000..3_000).map(place).collect::<Vec<_>>());
+        queue.push(&[0], place(1));
+        let seen = Seen { at: 0, from: Side::Client, bytes: &[1, 2, 3], places: vec![place(7)] };
+        queue.push_seen(&seen);
+        let all = queue.take(4);
+        assert_eq!(all, Some((vec![0, 1, 2, 3], vec![place(7)])), "none of it is lost");
+        assert_eq!((queue.len(), queue.places), (0, 0));
     }
 
     #[test]

@@ -14,6 +14,7 @@ const WINDOW: u32 = 12;
 pub(super) struct Order {
     next: u32,
     waiting: BTreeMap<u32, Owned>,
+    is_over: bool,
 }
 
 /// A message that came before an earlier one.
@@ -33,7 +34,13 @@ impl Owned {
 impl Order {
     /// A direction whose first message came before anything was kept.
     pub(super) fn after_the_first() -> Order {
-        Order { next: 1, waiting: BTreeMap::new() }
+        Order { next: 1, ..Order::default() }
+    }
+
+    /// Nothing is put in order any more.
+    pub(super) fn rest(&mut self) {
+        self.waiting.clear();
+        self.is_over = true;
     }
 
     /// True if a message with this id came before.
@@ -52,7 +59,7 @@ impl Order {
 
     /// Holds a message that came before an earlier one.
     pub(super) fn wait(&mut self, id: u32, payload: &Seen<'_>) {
-        if self.had(id) || id - self.next >= WINDOW {
+        if self.is_over || self.had(id) || id - self.next >= WINDOW {
             return;
         }
         let (bytes, places) = (payload.bytes.to_vec(), payload.places.clone());

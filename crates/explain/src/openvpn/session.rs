@@ -337,6 +337,10 @@ impl Session {
         if self.generations.len() >= MOST_GENERATIONS {
             return;
         }
+        // Packets of the one before may still be under way; those before that are over.
+        if let Some(over) = self.generations.iter_mut().rev().nth(1) {
+            over.rest();
+        }
         let number = self.first + self.generations.len() as u32;
         let log = Arc::clone(&self.log);
         let tls = match self.of_one_end {
@@ -438,6 +442,13 @@ impl Generation {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
         }
+    }
+
+    /// Lets go of what only a handshake that goes on needs.
+    fn rest(&mut self) {
+        self.tls.rest();
+        self.client.rest();
+        self.server.rest();
     }
 
     /// Hands bytes of the stream to TLS, and what comes out of TLS to the protocol inside.

@@ -121,6 +121,13 @@ impl Connection {
         events
     }
 
+    /// Another handshake has taken its place: what is still to be told of it, no message of its own says.
+    pub(crate) fn rest(&mut self) {
+        self.client.rest();
+        self.server.rest();
+        self.handshake.rest();
+    }
+
     /// Bytes of this side were not captured: what comes after them can't be told.
     pub(crate) fn lost(&mut self, seen: &Seen<'_>) -> Vec<Event> {
         self.break_lane(seen, Kind::Missing, None)

@@ -18,6 +18,10 @@ use crate::key_log::{KeyLog, Label, Secret};
 use crate::place::Side;
 use crate::story::Source;
 
+/// The most signatures of one handshake that are checked, where an honest one has three. One may be over all that was
+/// said before it, and who means no good sends thousands.
+const MOST_PROOFS: u8 = 16;
+
 /// The extension that lists kinds of signature.
 const SIGNATURES: u16 = 13;
 
@@ -43,6 +47,8 @@ pub(super) struct Handshake {
     transcript: Transcript,
     server_certificate: Option<Vec<u8>>,
     client_certificate: Option<Vec<u8>>,
+    /// Signatures that are checked yet.
+    proofs: u8,
 }
 
 /// What is remembered of a ClientHello.
@@ -79,7 +85,14 @@ impl Handshake {
             transcript: Transcript::default(),
             server_certificate: None,
             client_certificate: None,
+            proofs: MOST_PROOFS,
         }
+    }
+
+    /// Lets go of all but what keys are made from.
+    pub(super) fn rest(&mut self) {
+        self.transcript = Transcript::given_up();
+        (self.server_certificate, self.client_certificate) = (None, None);
     }
 
     /// Leaves to whoever told it what he has checked before.
@@ -87,8 +100,11 @@ impl Handshake {
         Self { checked, ..self }
     }
 
-    fn checks_signatures(&self) -> bool {
-        self.checked == Checked::Nothing
+    /// Whether one more signature is to be checked.
+    fn checks_signature(&mut self) -> bool {
+        let left = self.proofs.checked_sub(1).filter(|_| self.checked == Checked::Nothing);
+        self.proofs = left.unwrap_or(self.proofs);
+        left.is_some()
     }
 
     pub(super) fn is_old(&self) -> bool {
@@ -321,7 +337,8 @@ impl Handshake {
         fields.extend(kinds.into_iter().map(hello::extension_field));
         let staple = shown.staple.as_ref();
         fields.extend(staple.map(|one| Field::number("staple_length", one.len() as u64)));
-        let own = shown.chain.first().filter(|_| self.checks_signatures()).cloned();
+        let is_watched = self.checked == Checked::Nothing;
+        let own = shown.chain.first().filter(|_| is_watched).cloned();
         match met.from {
             Side::Server => self.server_certificate = own,
             Side::Client => self.client_certificate = own,
@@ -338,7 +355,7 @@ impl Handshake {
         })
     }
 
-    fn server_key_exchange(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+    fn server_key_exchange(&mut self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
         let agreed = names::suite(self.chosen.as_ref()?.number).and_then(Agreed::of)?;
         let exchange = proof::key_exchange(body, agreed, self.names_schemes())?;
         let mut fields = vec![match exchange.half {
@@ -346,31 +363,27 @@ impl Handshake {
             Half::Prime(length) => Field::number("prime_length", length as u64),
         }];
         fields.extend(exchange.signed.scheme.map(scheme_field));
-        let proved = self
-            .server_certificate
-            .as_ref()
-            .zip(self.randoms())
-            .filter(|_| self.checks_signatures());
+        let checks = self.checks_signature();
+        let proved = self.server_certificate.as_ref().zip(self.randoms()).filter(|_| checks);
         let proved = proved.and_then(|(certificate, randoms)| exchange.is_by(certificate, randoms));
         Some(with_proof(self.fact(met, Kind::ServerKeyExchange, fields), proved))
     }
 
-    fn certificate_verify(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+    fn certificate_verify(&mut self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
         let signed = proof::certificate_verify(body, self.names_schemes())?;
+        let checks = self.checks_signature();
         let (kind, certificate) = match met.from {
             Side::Server => (Kind::ServerCertificateVerify, &self.server_certificate),
             Side::Client => (Kind::ClientCertificateVerify, &self.client_certificate),
         };
-        let proved = certificate
-            .as_ref()
-            .zip(self.transcript.whole())
-            .filter(|_| self.checks_signatures())
-            .and_then(|(certificate, transcript)| match &self.chosen {
+        let proved = certificate.as_ref().zip(self.transcript.whole()).filter(|_| checks).and_then(
+            |(certificate, transcript)| match &self.chosen {
                 Some(chosen @ Chosen { suite, .. }) if chosen.is_new() => {
                     signed.is_over(certificate, met.from, (*suite)?.hash(), transcript)
                 }
                 _ => signed.is_by(certificate, transcript),
-            });
+            },
+        );
         let fields = signed.scheme.map(scheme_field).into_iter().collect();
         Some(with_proof(self.fact(met, kind, fields), proved))
     }

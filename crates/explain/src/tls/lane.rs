@@ -43,10 +43,17 @@ pub(super) struct Met<'a> {
 }
 
 impl Lane {
+    /// Lets go of what waits; nothing of it is read any more.
+    pub(super) fn rest(&mut self) {
+        self.stream.clear();
+        self.messages.clear();
+        self.told.broken = true;
+    }
+
     /// What came out of a record in the clear stands at its place; what was encrypted stands for all of it.
     pub(super) fn take_content(&mut self, content: &[u8], met: Met<'_>, header: usize) {
         match met.basis {
-            [place] if met.key.is_none() => {
+            [place] if met.key.is_none() && place.length as usize == header + content.len() => {
                 let (offset, length) = (place.offset + header as u32, content.len() as u32);
                 self.messages.push(content, Place { frame: place.frame, offset, length });
             }
