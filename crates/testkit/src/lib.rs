@@ -5,6 +5,7 @@
 mod authority;
 mod network;
 mod random;
+pub mod secrets;
 
 pub use authority::{Authority, Identity, certificate_pem, client_config, server_config};
 pub use network::{Network, Weather};
