@@ -1,6 +1,6 @@
 //! The parting of two stories: as text, as a page, and as JSON.
 
-use super::escape::{line as plain, markup};
+use super::escape::{json, line as plain, markup};
 use super::html::style;
 use super::term::Page;
 use crate::diff::Parting;
@@ -39,9 +39,7 @@ pub fn diff_html(parting: Option<&Parting>) -> String {
 /// The same for programs; `parting` is null where there is none.
 pub fn diff_json(parting: Option<&Parting>) -> String {
     let document = serde_json::json!({ "version": VERSION, "parting": parting });
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    text.push('\n');
-    text
+    json(&document)
 }
 
 fn headline(parting: Option<&Parting>) -> String {

@@ -23,8 +23,5 @@ pub use term::{short, term};
 
 /// The format that docs/explain-json.md describes.
 pub fn json(stories: &Stories) -> String {
-    // Nothing in a story can fail to be written: its maps have texts as keys.
-    let mut text = serde_json::to_string_pretty(stories).unwrap_or_default();
-    text.push('\n');
-    text
+    escape::json(stories)
 }

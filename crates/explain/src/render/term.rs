@@ -94,10 +94,7 @@ impl Page {
 
     fn judgements(&mut self, story: &Story) {
         for judgement in &story.judgements {
-            self.say(
-                "   ",
-                &format!("{} says: {}", shown(&judgement.by), shown(&judgement.sentence)),
-            );
+            self.say("   ", &format!("{} says: {}", judgement.by, judgement.sentence));
         }
     }
 
@@ -151,8 +148,8 @@ impl Page {
             let values: Vec<String> = group
                 .iter()
                 .map(|field| match &field.meaning {
-                    Some(meaning) => format!("{} ({})", shown(meaning), shown(&field.value)),
-                    None => shown(&field.value),
+                    Some(meaning) => format!("{meaning} ({})", field.value),
+                    None => field.value.clone(),
                 })
                 .collect();
             self.say("     | ", &format!("{}: {}", first.name, values.join(", ")));
@@ -175,23 +172,17 @@ impl Page {
             self.say("", &format!("CERTIFICATE of the {whose}, its {place}, shown in {steps}"));
             self.say(
                 "   ",
-                &format!(
-                    "subject {}, issuer {}",
-                    shown(&certificate.subject),
-                    shown(&certificate.issuer)
-                ),
+                &format!("subject {}, issuer {}", certificate.subject, certificate.issuer),
             );
-            let names: Vec<String> = certificate.names.iter().map(|name| shown(name)).collect();
-            if !names.is_empty() {
-                self.say("   ", &format!("for {}", names.join(", ")));
+            if !certificate.names.is_empty() {
+                self.say("   ", &format!("for {}", certificate.names.join(", ")));
             }
             let (from, until) = (moment(certificate.not_before), moment(certificate.not_after));
             self.say(
                 "   ",
                 &format!(
                     "serial {}, {}, valid from {from} until {until}",
-                    certificate.serial,
-                    shown(&certificate.key)
+                    certificate.serial, certificate.key
                 ),
             );
             certificate.inquiries.iter().for_each(|inquiry| self.inquiry(inquiry));
@@ -202,17 +193,17 @@ impl Page {
     fn inquiry(&mut self, inquiry: &Inquiry) {
         let when = |at: Option<u64>| at.and_then(|at| i64::try_from(at).ok()).map(moment);
         let at = inquiry.asked_at.as_ref();
-        let at = at.map_or_else(String::new, |at| format!(" at {}", shown(at)));
+        let at = at.map_or_else(String::new, |at| format!(" at {at}"));
         let signed = match (when(inquiry.signed_at), &inquiry.signed_by) {
-            (Some(at), Some(by)) => format!(" Signed at {at} by {}.", shown(by)),
+            (Some(at), Some(by)) => format!(" Signed at {at} by {by}."),
             (Some(at), None) => format!(" Signed at {at}."),
-            (None, Some(by)) => format!(" Said by {}.", shown(by)),
+            (None, Some(by)) => format!(" Said by {by}."),
             (None, None) => String::new(),
         };
         let until = when(inquiry.good_until);
         let until = until.map_or_else(String::new, |until| format!(" Good until {until}."));
-        let (means, answer) = (inquiry.means.word(), shown(&words::answer(inquiry)));
-        let sentence = shown(&inquiry.sentence);
+        let (means, answer) = (inquiry.means.word(), words::answer(inquiry));
+        let sentence = &inquiry.sentence;
         self.say("   ", &format!("{means}{at}: {answer}. {sentence}{signed}{until}"));
     }
 
@@ -231,19 +222,14 @@ impl Page {
             self.text.push('\n');
             self.say("", "KEYS");
         }
-        lives::of_tunnel(story).iter().for_each(|sentence| self.say("   ", &shown(sentence)));
+        lives::of_tunnel(story).iter().for_each(|sentence| self.say("   ", sentence));
         for key in keys {
-            let cipher = key
-                .cipher
-                .as_ref()
-                .map_or_else(String::new, |cipher| format!(", {}", shown(cipher)));
+            let cipher =
+                key.cipher.as_ref().map_or_else(String::new, |cipher| format!(", {}", cipher));
             let born = key
                 .born
                 .map_or_else(|| words::unknown(key).to_owned(), |at| format!("+{}", span(at)));
-            self.say(
-                "   ",
-                &format!("{}: {}{cipher}. Made: {born}.", shown(&key.id), key.kind.word()),
-            );
+            self.say("   ", &format!("{}: {}{cipher}. Made: {born}.", key.id, key.kind.word()));
             for one in &key.uses {
                 let by = one.by.word();
                 self.say("      ", &format!("used by the {by}: {}", words::used(key.kind, one)));
@@ -258,8 +244,7 @@ impl Page {
                 (None, None) => " End: not seen.".to_owned(),
                 (None, Some(_)) => String::new(),
             };
-            let next =
-                next.map_or_else(String::new, |next| format!(" Replaced by {}.", shown(&next)));
+            let next = next.map_or_else(String::new, |next| format!(" Replaced by {next}."));
             self.say("      ", &format!("Renewed by: {}.{ends}{next}", key.renewal.sentence()));
         }
     }
@@ -280,10 +265,10 @@ impl Page {
                 let by = broken.by.map_or("nobody refused", Side::word);
                 let step =
                     broken.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
-                self.say("", &format!("END: {how}{step} ({}; by: {by})", shown(&broken.code)));
+                self.say("", &format!("END: {how}{step} ({}; by: {by})", broken.code));
                 self.say("   ", &words::capital(&broken.sentence));
                 if let Some(said) = story.said_at_the_end() {
-                    self.say("   ", &format!("It said: {}", shown(said)));
+                    self.say("   ", &format!("It said: {said}"));
                 }
                 for mend in &broken.mends {
                     self.say("   - ", mend);
@@ -292,8 +277,10 @@ impl Page {
         }
     }
 
-    /// One paragraph, broken into lines; the later ones begin with as many spaces as the first has.
+    /// One paragraph, broken into lines; the later ones begin with as many spaces as the first has. Every text comes
+    /// through here, and anybody's may be in it.
     pub(super) fn say(&mut self, indent: &str, text: &str) {
+        let text = shown(text);
         let mut column = 0;
         let hanging = " ".repeat(indent.chars().count());
         for word in text.split(' ') {

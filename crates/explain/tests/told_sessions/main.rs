@@ -7,6 +7,7 @@
 
 mod at_the_tls_door;
 mod ended;
+mod hostile;
 mod kept;
 mod meeting;
 mod open_data;
@@ -281,28 +282,39 @@ fn two_good_handshakes_of_one_kind_do_not_part() {
     assert!(explain::diff::parting(&session(), &longer()).is_some());
 }
 
-/// A server that says something to its user, which ours doesn't: TLS of a library in packets without wrapping.
+/// A server that says something to its user, which ours doesn't.
 fn with_a_word_of_the_server() -> Story {
     let authority = Authority::new("a CA");
-    let log = Arc::new(Lines::default());
-    let mut config =
+    let client =
         authority.client_config(Some(authority.client("device")), &[&rustls::version::TLS13]);
-    config.key_log = Arc::clone(&log) as _;
+    let server = authority.server_config(authority.server(), &[&rustls::version::TLS13]);
+    // Of the key messages only the place counts here.
+    openvpn(client, server, &[vec![0; 4], vec![0]], b"INFO,maintenance at noon\0")
+}
+
+/// TLS of a library in packets without wrapping: both key messages, and what the server says then.
+fn openvpn(
+    mut client: rustls::ClientConfig,
+    server: rustls::ServerConfig,
+    key_messages: &[Vec<u8>; 2],
+    said: &[u8],
+) -> Story {
+    let log = Arc::new(Lines::default());
+    client.key_log = Arc::clone(&log) as _;
     let nobody = std::net::IpAddr::from([192, 0, 2, 9]).into();
     let mut client =
-        rustls::Connection::from(rustls::ClientConnection::new(config.into(), nobody).unwrap());
-    let config = authority.server_config(authority.server(), &[&rustls::version::TLS13]);
+        rustls::Connection::from(rustls::ClientConnection::new(client.into(), nobody).unwrap());
     let mut server =
-        rustls::Connection::from(rustls::ServerConnection::new(config.into()).unwrap());
+        rustls::Connection::from(rustls::ServerConnection::new(server.into()).unwrap());
     let mut wire = PlainWire::new();
     while client.is_handshaking() || server.is_handshaking() {
         wire.carry(Side::Client, &mut client, &mut server);
         wire.carry(Side::Server, &mut server, &mut client);
     }
-    // The key messages, of which only the place counts here.
-    client.writer().write_all(&[0; 4]).unwrap();
+    let [of_client, of_server] = key_messages;
+    client.writer().write_all(of_client).unwrap();
     wire.carry(Side::Client, &mut client, &mut server);
-    for message in [&b"\0"[..], b"INFO,maintenance at noon\0"] {
+    for message in [of_server, said] {
         server.writer().write_all(message).unwrap();
         wire.carry(Side::Server, &mut server, &mut client);
     }
@@ -363,12 +375,21 @@ fn mail_that_comes_to_tls_can_be_recorded_and_is_told_to_its_end() {
 
 /// What a client and a server of mail say, at first in the clear and then in TLS, with its key log.
 fn mail(in_the_clear: &[(Side, &str)]) -> (Vec<(Side, Vec<u8>)>, String) {
+    mail_with(in_the_clear, b"EHLO client.example.org\r\n", b"250 mail.example.org\r\n")
+}
+
+/// The same with other words inside TLS.
+fn mail_with(
+    in_the_clear: &[(Side, &str)],
+    asked: &[u8],
+    answered: &[u8],
+) -> (Vec<(Side, Vec<u8>)>, String) {
     let log = Arc::new(Lines::default());
     let (mut client, mut server) = mail_peers(Arc::clone(&log));
     let mut said: Vec<(Side, Vec<u8>)> =
         in_the_clear.iter().map(|(from, line)| (*from, line.as_bytes().to_vec())).collect();
-    client.writer().write_all(b"EHLO client.example.org\r\n").unwrap();
-    server.writer().write_all(b"250 mail.example.org\r\n").unwrap();
+    client.writer().write_all(asked).unwrap();
+    server.writer().write_all(answered).unwrap();
     while client.wants_write() || server.wants_write() {
         for side in [Side::Client, Side::Server] {
             let (from, to) = if side == Side::Client {
