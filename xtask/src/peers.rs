@@ -37,6 +37,7 @@ const PEERS: &[Peer] = &[
     ("tshark", "tshark", "an independent reader of them"),
     ("xmllint", "libxml2-utils", "an independent reader of pictures"),
     ("rsvg-convert", "librsvg2-bin", "what draws them"),
+    ("chromium", "chromium", "what draws them too, and pages, and measures both"),
     ("mariadbd", "mariadb-server mariadb-client", "another one"),
     ("slapd", "slapd", "a directory by STARTTLS"),
     ("nginx", "nginx-light", "a web server that explanations are compared about"),
@@ -56,7 +57,6 @@ const DEBOOTSTRAP: Peer = ("debootstrap", "debootstrap", "peers from another Deb
 /// What only long runs need.
 const LONG_PEERS: &[Peer] = &[
     DEBOOTSTRAP,
-    ("chromium", "chromium", "a browser with a device's certificate"),
     ("certutil", "libnss3-tools", "where a browser has its certificates"),
 ];
 

@@ -44,7 +44,7 @@ impl Page {
     fn story(&mut self, story: &Story) {
         let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
         self.add(&format!(
-            "<section><h1>{}</h1>\n<p>{} (client) to {} (server) over {}, {began} UTC. A time with + is counted from the first step.</p>\n",
+            "<section><h1>{}</h1>\n<p><bdi>{}</bdi> (client) to <bdi>{}</bdi> (server) over {}, {began} UTC. A time with + is counted from the first step.</p>\n",
             markup(&story.title),
             markup(&story.client),
             markup(&story.server),
@@ -240,9 +240,10 @@ impl Page {
         }
         for (certificate, steps) in words::once_each(all).into_iter().take(20) {
             let (from, until) = (moment(certificate.not_before), moment(certificate.not_after));
-            let names: Vec<String> = certificate.names.iter().map(|name| markup(name)).collect();
+            let name = |name: &String| format!("<bdi>{}</bdi>", markup(name));
+            let names: Vec<String> = certificate.names.iter().map(name).collect();
             self.add(&format!(
-                "<div class=\"box\"><p><b>{}</b> shown by the {} in {steps}, issued by {}; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th>What that means</th></tr>",
+                "<div class=\"box\"><p><b>{}</b> shown by the {} in {steps}, issued by <bdi>{}</bdi>; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th>What that means</th></tr>",
                 markup(&certificate.subject),
                 certificate.shown_by.word(),
                 markup(&certificate.issuer),

@@ -67,9 +67,10 @@ impl Canvas {
             Anchor::Middle => ("middle", 2 * x.min(WIDTH.saturating_sub(x))),
         };
         let text = fit(text, room);
+        let held = held(&text);
         let _ = writeln!(
             self.shapes,
-            r#"<text x="{x}" y="{y}" text-anchor="{anchor}" class="{class}">{}</text>"#,
+            r#"<text x="{x}" y="{y}" text-anchor="{anchor}"{held} class="{class}">{}</text>"#,
             markup(&text)
         );
     }
@@ -97,10 +98,39 @@ impl Canvas {
 
 /// A text that fits into so many pixels.
 pub(super) fn fit(text: &str, room: u32) -> String {
-    let most = (room / CHARACTER) as usize;
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    let most = room / CHARACTER;
+    if columns(text) <= most {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let fits = |character: &char| {
+        used += column(*character);
+        used <= most
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// Letters that come from another font have the width of that one: they are held to the room that is counted for them.
+fn held(text: &str) -> String {
+    let columns = columns(text);
+    if columns as usize == text.chars().count() {
+        return String::new();
+    }
+    let width = columns * CHARACTER;
+    format!(r#" textLength="{width}" lengthAdjust="spacingAndGlyphs""#)
+}
+
+fn columns(text: &str) -> u32 {
+    text.chars().map(column).fold(0, u32::saturating_add)
+}
+
+/// How many places a character takes: fixed-width fonts have Latin, Greek and Cyrillic letters, and the signs that we
+/// write ourselves.
+fn column(character: char) -> u32 {
+    match character {
+        '\0'..='\u{2ff}' | '\u{370}'..='\u{482}' | '\u{48a}'..='\u{52f}' => 1,
+        '\u{2010}'..='\u{2026}' | '\u{fffd}' => 1,
+        _ => 2,
     }
 }
 

@@ -19,7 +19,7 @@ impl Browser {
         std::fs::create_dir_all(&home).unwrap();
         // It ends by itself should whoever started it be killed.
         let mut command = Command::new("timeout");
-        command.args(["120", "chromium", "--headless", "--no-sandbox", "--disable-gpu"]);
+        command.args(["400", "chromium", "--headless", "--no-sandbox", "--disable-gpu"]);
         command.args(["--no-first-run", "--disable-background-networking"]);
         command.args(["--disable-component-update", "--remote-debugging-port=0"]);
         command

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long something is waited for; a browser begins slowly on a busy machine.
-const LIMIT: Duration = Duration::from_secs(100);
+const LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(Clone)]
 pub(crate) struct Answer {
@@ -41,18 +41,12 @@ impl Answer {
         self.head += "content-security-policy: default-src 'none'; style-src 'unsafe-inline'; report-uri /reports\r\n";
         self
     }
-
-    /// It leads to another one after a second.
-    pub(crate) fn then(mut self, next: &str) -> Self {
-        self.head += &format!("refresh: 1; url={next}\r\n");
-        self
-    }
 }
 
 #[derive(Default)]
 struct Noted {
     asked: Vec<String>,
-    sent: BTreeMap<String, String>,
+    sent: BTreeMap<String, Vec<String>>,
 }
 
 pub(crate) struct House {
@@ -83,8 +77,18 @@ impl House {
         let (noted, news) = &*self.noted;
         let waits = |noted: &mut Noted| !noted.sent.contains_key(path);
         let (noted, _) = news.wait_timeout_while(noted.lock().unwrap(), LIMIT, waits).unwrap();
-        let sent = noted.sent.get(path).cloned();
+        let sent = noted.sent.get(path).and_then(|sent| sent.first()).cloned();
         sent.unwrap_or_else(|| panic!("nothing was sent to {path}; asked: {:?}", noted.asked))
+    }
+
+    /// All that has been sent there until so many came, waited for.
+    pub(crate) fn heard_often(&self, path: &str, count: usize) -> Vec<String> {
+        let (noted, news) = &*self.noted;
+        let number = |noted: &Noted| noted.sent.get(path).map_or(0, Vec::len);
+        let waits = |noted: &mut Noted| number(noted) < count;
+        let (noted, _) = news.wait_timeout_while(noted.lock().unwrap(), LIMIT, waits).unwrap();
+        assert!(number(&noted) >= count, "too little was sent to {path}: {:?}", noted.sent);
+        noted.sent[path].clone()
     }
 
     /// All that was asked for.
@@ -108,7 +112,7 @@ fn serve(mut stream: TcpStream, answers: &[Answer], noted: &(Mutex<Noted>, Condv
         noted.asked.push(path.to_owned());
         if method == "POST" {
             let body = String::from_utf8_lossy(&body).into_owned();
-            noted.sent.entry(path.to_owned()).or_insert(body);
+            noted.sent.entry(path.to_owned()).or_default().push(body);
         }
     }
     noted.1.notify_all();
