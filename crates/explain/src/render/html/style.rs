@@ -14,9 +14,9 @@ main{max-width:60rem;margin:auto;padding:1rem}h1{font-size:1.5rem}h2{font-size:1
 summary{cursor:pointer;padding:.3rem 0}.q{color:var(--quiet)}.good{color:var(--good)}.bad{border-left:4px solid var(--bad);padding-left:1rem}
 .step,.box{border-left:2px solid var(--line);padding-left:1rem;margin:.7rem 0}.gap{border-left-style:dotted}
 table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border:1px solid var(--line);padding:.2rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
-td+td,th+th{min-width:6.5rem}td:first-child{white-space:nowrap}
+td+td,th+th{min-width:6.5rem}@media(min-width:60rem){td:first-child{white-space:nowrap}}
 @media(max-width:36rem){table,tbody,tr,td{display:block}tr:has(th){display:none}tr{border-top:1px solid var(--line);padding:.3rem 0}
-td,td+td{border:0;padding:.1rem 0;min-width:0}td:first-child{white-space:normal}td[data-l]::before{content:attr(data-l) ": ";color:var(--quiet)}
+td,td+td{border:0;padding:.1rem 0;min-width:0}td[data-l]::before{content:attr(data-l) ": ";color:var(--quiet)}
 .v td{display:inline;padding-right:.6rem}}
 .pic,pre{overflow-x:auto}dt{font-weight:bold}dd{margin:0 0 .3rem 1rem}
 @media print{details:not([open])>*{display:block}details::details-content{content-visibility:visible}body{font-size:11px}.step,tr{break-inside:avoid}
