@@ -55,10 +55,8 @@ const QUIETLY: &str = "DEBIAN_FRONTEND=noninteractive";
 const DEBOOTSTRAP: Peer = ("debootstrap", "debootstrap", "peers from another Debian");
 
 /// What only long runs need.
-const LONG_PEERS: &[Peer] = &[
-    DEBOOTSTRAP,
-    ("certutil", "libnss3-tools", "where a browser has its certificates"),
-];
+const LONG_PEERS: &[Peer] =
+    &[DEBOOTSTRAP, ("certutil", "libnss3-tools", "where a browser has its certificates")];
 
 /// What only the benchmark needs.
 const BENCH_PEERS: &[Peer] =
