@@ -1,8 +1,9 @@
-//! What `handfast explain tls` tells of servers of others, beside two judges that know nothing of it: version, group,
-//! cipher, chain and staple as sslyze finds them, and in a long run the lifetime of tickets too, as testssl.sh does.
+//! What `handfast explain tls` tells of servers of others, beside judges that know nothing of it: version, chain and
+//! staple as sslyze finds them; cipher and group as the server picks them from the same offer of OpenSSL's, and the
+//! lifetime of the ticket that it gives; and in a long run all of that as testssl.sh finds it.
 //!
 //! ```text
-//!    explain, sslyze, testssl ── router ── gateway's host: nginx, stunnel, postfix, dovecot, slapd, postgresql
+//!    explain, sslyze, openssl, testssl ── router ── gateway's host: nginx, stunnel, postfix, dovecot, slapd, postgresql
 //! ```
 //!
 //! `HANDFAST_DAEMONS=slapd,postgresql` asks those alone.
@@ -23,6 +24,8 @@ use sysio::lab::Host;
 mod directory;
 #[path = "starttls/house.rs"]
 mod house;
+#[path = "remote/judged.rs"]
+mod judged;
 #[path = "starttls/mail.rs"]
 mod mail;
 #[allow(dead_code, reason = "the other test asks the daemons for more")]
@@ -31,6 +34,7 @@ mod postgresql;
 
 use directory::Slapd;
 use house::Certified;
+use judged::{Accepted, Found, Offer, Ours, Picked, without_large_numbers};
 use mail::{Dovecot, Mailboxes, Postfix};
 use postgresql::Postgresql;
 
@@ -49,10 +53,8 @@ fn what_is_told_of_six_servers_of_others_is_what_judges_find() {
         }
     }
     let Some(street) = Street::open(name) else { return };
-    let only = std::env::var("HANDFAST_DAEMONS").unwrap_or_default();
-    let wanted = |server: &&Server| only.is_empty() || only.contains(server.daemon);
-    for server in SERVERS.iter().filter(wanted) {
-        let ours = street.told(server);
+    for server in wanted() {
+        let (ours, offer) = street.told(server);
         println!("FIGURE explain tls of {}: {ours:?}", server.daemon);
         let judged = street.judged_by_sslyze(&sslyze, server);
         assert_eq!(ours.version, judged.version, "{}", server.daemon);
@@ -60,47 +62,75 @@ fn what_is_told_of_six_servers_of_others_is_what_judges_find() {
         assert!(judged.groups.contains(&ours.group), "{}: {judged:?}", server.daemon);
         assert_eq!(ours.chain, judged.chain, "{}", server.daemon);
         assert_eq!(ours.staple, judged.staple, "{}", server.daemon);
-        // testssl.sh speaks no LDAP.
-        if !long() || server.theirs == Some("ldap") {
-            continue;
+        let picked = street.picked_for_openssl(server, &offer);
+        assert_eq!(ours.picked(), picked, "{}, by openssl", server.daemon);
+        assert_eq!(ours.ticket, server.ticket, "{}: its ticket, as it is set", server.daemon);
+        if long() {
+            let found = street.judged_by_testssl(server);
+            assert_eq!(ours.picked(), found.picked, "{}, by testssl", server.daemon);
+            assert_eq!(ours.staple.is_some(), found.staples, "{}", server.daemon);
+            assert_eq!(ours.chain.first(), Some(&found.serial), "{}", server.daemon);
+            println!("FIGURE testssl agrees about {}", server.daemon);
         }
-        let picked = street.judged_by_testssl(server);
-        assert_eq!(
-            (ours.version, &ours.cipher, &ours.group, ours.ticket),
-            (picked.version, &picked.cipher, &picked.group, picked.ticket),
-            "{}",
-            server.daemon
-        );
-        assert_eq!(ours.staple.is_some(), picked.staples, "{}", server.daemon);
-        assert_eq!(ours.chain.first(), Some(&picked.serial), "{}", server.daemon);
     }
     // One of them staples, so that this was compared too; and it has a line of HSTS.
-    assert_eq!(street.told(&SERVERS[0]).staple.as_deref(), Some("good"));
+    assert_eq!(street.told(&SERVERS[0]).0.staple.as_deref(), Some("good"));
     assert_eq!(street.hsts_told(), street.hsts_to_curl());
 }
 
-/// A server, and what its protocol is called by each of us.
+/// Those that are to be asked: all, or the ones that were named.
+fn wanted() -> Vec<&'static Server> {
+    let Ok(only) = std::env::var("HANDFAST_DAEMONS") else { return SERVERS.iter().collect() };
+    let named = |name: &str| {
+        let server = SERVERS.iter().find(|server| server.daemon == name);
+        server.unwrap_or_else(|| panic!("HANDFAST_DAEMONS names {name:?}, which is none of ours"))
+    };
+    only.split(',').map(named).collect()
+}
+
+/// A server, what its protocol is called by each of us, and the lifetime of its tickets as it is set.
 struct Server {
     daemon: &'static str,
     port: u16,
     ours: Option<&'static str>,
     theirs: Option<&'static str>,
+    ticket: Option<u64>,
 }
 
 const NGINX: u16 = 8443;
 const STUNNEL: u16 = 8444;
 const BEHIND_STUNNEL: u16 = 7000;
 const SERVERS: [Server; 6] = [
-    Server { daemon: "nginx", port: NGINX, ours: None, theirs: None },
-    Server { daemon: "stunnel", port: STUNNEL, ours: None, theirs: None },
-    Server { daemon: "postfix", port: mail::SMTP, ours: Some("smtp"), theirs: Some("smtp") },
-    Server { daemon: "dovecot", port: mail::IMAP, ours: Some("imap"), theirs: Some("imap") },
-    Server { daemon: "slapd", port: directory::PORT, ours: Some("ldap"), theirs: Some("ldap") },
+    // `ssl_session_timeout 10m` below.
+    Server { daemon: "nginx", port: NGINX, ours: None, theirs: None, ticket: Some(600) },
+    Server { daemon: "stunnel", port: STUNNEL, ours: None, theirs: None, ticket: Some(300) },
+    Server {
+        daemon: "postfix",
+        port: mail::SMTP,
+        ours: Some("smtp"),
+        theirs: Some("smtp"),
+        ticket: Some(7200),
+    },
+    Server {
+        daemon: "dovecot",
+        port: mail::IMAP,
+        ours: Some("imap"),
+        theirs: Some("imap"),
+        ticket: Some(7200),
+    },
+    Server {
+        daemon: "slapd",
+        port: directory::PORT,
+        ours: Some("ldap"),
+        theirs: Some("ldap"),
+        ticket: None,
+    },
     Server {
         daemon: "postgresql",
         port: postgresql::PORT,
         ours: Some("postgresql"),
         theirs: Some("postgres"),
+        ticket: None,
     },
 ];
 
@@ -110,38 +140,6 @@ struct Street {
     judge: Host,
     ca: String,
     _daemons: (Program, Program, Postfix, Dovecot, Slapd, Postgresql),
-}
-
-/// What is told.
-#[derive(Debug)]
-struct Ours {
-    version: &'static str,
-    cipher: String,
-    group: String,
-    /// Serial numbers.
-    chain: Vec<String>,
-    staple: Option<String>,
-    ticket: Option<u64>,
-}
-
-/// What sslyze finds: all that is accepted.
-#[derive(Debug)]
-struct Accepted {
-    version: &'static str,
-    ciphers: Vec<String>,
-    groups: Vec<String>,
-    chain: Vec<String>,
-    staple: Option<String>,
-}
-
-/// What testssl finds: what the server picks.
-struct Picked {
-    version: &'static str,
-    cipher: String,
-    group: String,
-    serial: String,
-    staples: bool,
-    ticket: Option<u64>,
 }
 
 impl Street {
@@ -172,7 +170,7 @@ impl Street {
         Some(Self { world, judge, ca, _daemons: daemons })
     }
 
-    fn told(&self, server: &Server) -> Ours {
+    fn told(&self, server: &Server) -> (Ours, Offer) {
         let file = self.world.file(&format!("{}.story", server.daemon));
         let mut command = Command::new(interop::binary());
         command.args(["explain", "tls", &format!("{}:{}", self.world.gateway.v4[0], server.port)]);
@@ -183,7 +181,7 @@ impl Street {
         let stories: Value = json(&file);
         let story = &stories["stories"][0];
         assert_eq!(story["ending"]["how"], "done", "{}", server.daemon);
-        Ours::of(story)
+        (Ours::of(story), Offer::of(story))
     }
 
     fn hsts_told(&self) -> String {
@@ -231,137 +229,39 @@ impl Street {
         Accepted::of(result, &self.world.file("shown.pem"))
     }
 
-    fn judged_by_testssl(&self, server: &Server) -> Picked {
+    /// What the server picks when OpenSSL offers what we offered, in the same order.
+    fn picked_for_openssl(&self, server: &Server, offer: &Offer) -> Picked {
+        let mut command = Command::new("timeout");
+        let at = format!("{}:{}", self.world.gateway.v4[0], server.port);
+        command.args(["20", "openssl", "s_client", "-connect", &at, "-CAfile", &self.ca]);
+        command.args(["-servername", "inner.test", "-tls1_3"]);
+        command.args(["-ciphersuites", &offer.suites, "-groups", &offer.groups]);
+        command.args(server.theirs.iter().flat_map(|protocol| ["-starttls", protocol]));
+        // Its input stays open for a while, so that tickets have time to come.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 2 | \"$@\" 2>&1", "sh"]).arg(command.get_program());
+        shell.args(command.get_args());
+        let output = self.judge.netns.output(shell).expect("it starts");
+        Picked::by_openssl(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    fn judged_by_testssl(&self, server: &Server) -> Found {
         let file = self.world.file(&format!("{}.testssl", server.daemon));
         let mut command = Command::new("testssl");
         command.args(["--quiet", "--warnings", "batch", "--color", "0", "--nodns", "none"]);
         command.args(["--mapping", "iana", "-S", "-P", "--add-ca", &self.ca]);
         command.args(["--ip", &self.world.gateway.v4[0].to_string(), "--jsonfile"]).arg(&file);
-        command.args(server.theirs.iter().flat_map(|protocol| ["-t", protocol]));
-        command.arg(format!("inner.test:{}", server.port));
+        // It speaks no LDAP, and asks the same program at its other door.
+        let (port, protocol) = match server.theirs {
+            Some("ldap") => (directory::TLS_PORT, None),
+            protocol => (server.port, protocol),
+        };
+        command.args(protocol.iter().flat_map(|protocol| ["-t", protocol]));
+        command.arg(format!("inner.test:{port}"));
         let output = self.judge.netns.output(command).expect("it starts");
         let found = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{output:?}"));
-        Picked::of(&serde_json::from_str(&found).expect("JSON"))
+        Found::of(&serde_json::from_str(&found).expect("JSON"))
     }
-}
-
-impl Ours {
-    fn of(story: &Value) -> Ours {
-        let steps = || story["steps"].as_array().expect("steps").iter();
-        let hello = |step: &&Value| {
-            step["entry"].as_str().is_some_and(|entry| entry.starts_with("server_hello"))
-                && step["entry"] != "server_hello_done"
-        };
-        let hello = steps().find(hello).expect("a ServerHello");
-        let of = |step: &Value, name: &str| {
-            let fields = step["fields"].as_array()?.iter();
-            let field = fields.into_iter().find(|field| field["name"] == name)?.clone();
-            Some(field["meaning"].as_str().or(field["value"].as_str())?.to_owned())
-        };
-        let any = |name: &str| steps().find_map(|step| of(step, name));
-        let is_new = hello["entry"] == "server_hello";
-        let group = if is_new { of(hello, "key_share_group") } else { any("named_group") };
-        let shown = story["certificates"].as_array().expect("certificates");
-        let chain: Vec<&Value> =
-            shown.iter().filter(|certificate| certificate["shown_by"] == "server").collect();
-        let inquiries = chain[0]["inquiries"].as_array().expect("inquiries");
-        let staple =
-            inquiries.iter().find(|one| one["means"] == "staple").expect("a staple's line");
-        let answer = staple["answer"].as_str().expect("an answer").to_owned();
-        Ours {
-            version: if is_new { "1.3" } else { "1.2" },
-            cipher: of(hello, "cipher_suite").expect("a cipher"),
-            // Behind a colon stands what that means.
-            group: group.expect("a group").split(':').next().unwrap_or_default().to_lowercase(),
-            chain: chain.iter().map(|one| serial(one["serial"].as_str().expect("it"))).collect(),
-            staple: (answer != "not_asked").then_some(answer),
-            ticket: any("ticket_lifetime").and_then(|seconds| seconds.parse().ok()),
-        }
-    }
-}
-
-impl Accepted {
-    fn of(result: &Value, file: &Path) -> Accepted {
-        let scan = &result["scan_result"];
-        let highest = &result["connectivity_result"]["highest_tls_version_supported"];
-        let version = if highest == "TLS_1_3" { "1.3" } else { "1.2" };
-        let suites = &scan[format!("tls_1_{}_cipher_suites", &version[2..])]["result"];
-        let suites = suites["accepted_cipher_suites"].as_array().expect("ciphers").iter();
-        let curves = &scan["elliptic_curves"]["result"]["supported_curves"];
-        let named = |one: &Value| one["name"].as_str().map(group);
-        let shown = &scan["certificate_info"]["result"]["certificate_deployments"][0];
-        let chain = shown["received_certificate_chain"].as_array().expect("a chain").iter();
-        let serial_of = |one: &Value| {
-            fs::write(file, one["as_pem"].as_str().expect("PEM")).expect("written");
-            let mut openssl = Command::new("openssl");
-            openssl.args(["x509", "-noout", "-serial", "-in"]).arg(file);
-            let said = String::from_utf8(openssl.output().expect("it starts").stdout);
-            serial(said.expect("text").trim().trim_start_matches("serial="))
-        };
-        let staple = shown["ocsp_response"]["certificate_status"].as_str();
-        Accepted {
-            version,
-            ciphers: suites
-                .filter_map(|one| one["cipher_suite"]["name"].as_str().map(str::to_owned))
-                .collect(),
-            groups: curves.as_array().into_iter().flatten().filter_map(named).collect(),
-            chain: chain.map(serial_of).collect(),
-            staple: staple.map(str::to_lowercase),
-        }
-    }
-}
-
-impl Picked {
-    fn of(found: &Value) -> Picked {
-        let said = |id: &str| {
-            let one = found.as_array().expect("findings").iter().find(|one| one["id"] == id);
-            one.and_then(|one| one["finding"].as_str()).unwrap_or_default().to_owned()
-        };
-        // As in: TLS_AES_256_GCM_SHA384, 253 bit ECDH (X25519) (limited sense ...)
-        let cipher = said("cipher_negotiated");
-        let (cipher, key) = cipher.split_once(',').unwrap_or((cipher.as_str(), ""));
-        let named = key.split_once('(').map_or("", |(_, rest)| rest);
-        let named = named.split(')').next().unwrap_or_default();
-        let ticket = said("TLS_session_ticket");
-        let ticket = ticket.strip_prefix("valid for ").and_then(|rest| rest.split(' ').next());
-        Picked {
-            version: if said("protocol_negotiated").ends_with("1.3") { "1.3" } else { "1.2" },
-            cipher: cipher.trim().to_owned(),
-            group: group(named),
-            serial: serial(&said("cert_serialNumber")),
-            staples: said("OCSP_stapling") == "offered",
-            ticket: ticket.and_then(|seconds| seconds.parse().ok()),
-        }
-    }
-}
-
-/// A group by the name that TLS gives it.
-fn group(name: &str) -> String {
-    match name {
-        "prime256v1" | "P-256" => "secp256r1".to_owned(),
-        "P-384" => "secp384r1".to_owned(),
-        "P-521" => "secp521r1".to_owned(),
-        other => other.to_lowercase(),
-    }
-}
-
-/// JSON with serial numbers and the like as texts, since they are larger than numbers are read.
-fn without_large_numbers(json: &str) -> String {
-    let line = |line: &str| match line.split_once("\": ") {
-        Some((name, value)) => {
-            let digits = value.trim_end_matches(',');
-            let large = digits.len() > 18 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            let rest = &value[digits.len()..];
-            if large { format!("{name}\": \"{digits}\"{rest}\n") } else { format!("{line}\n") }
-        }
-        None => format!("{line}\n"),
-    };
-    json.lines().map(line).collect()
-}
-
-/// A serial number, however it is written.
-fn serial(text: &str) -> String {
-    text.to_lowercase().replace(':', "").trim_start_matches('0').to_owned()
 }
 
 /// A web server whose certificate comes with an answer of the CA.

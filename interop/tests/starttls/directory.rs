@@ -9,6 +9,8 @@ use super::house::Certified;
 
 /// Where it is in the clear, with STARTTLS of its own.
 pub(crate) const PORT: u16 = 10389;
+/// Where it speaks TLS from the first byte on.
+pub(crate) const TLS_PORT: u16 = 10636;
 
 /// A directory that is empty. Dropping it ends it.
 pub(crate) struct Slapd(Program);
@@ -24,7 +26,8 @@ impl Slapd {
         let file = folder.join("slapd.conf");
         fs::write(&file, settings).expect("written");
         let mut command = Command::new("slapd");
-        command.arg("-f").arg(&file).args(["-h", &format!("ldap://0.0.0.0:{PORT}"), "-d", "256"]);
+        let listens = format!("ldap://0.0.0.0:{PORT} ldaps://0.0.0.0:{TLS_PORT}");
+        command.arg("-f").arg(&file).args(["-h", &listens, "-d", "256"]);
         let program = Program::start_enclosed(&world.gateway.netns, &command, &folder.join("log"));
         Self(program.expect("slapd starts"))
     }
