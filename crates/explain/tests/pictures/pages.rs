@@ -22,7 +22,7 @@ fn axe_finds_no_fault_with_any_page_in_light_and_in_the_dark() {
         return println!("SKIP {name}: no chromium");
     }
     let axe = fs::read_to_string(axe).unwrap();
-    let mut pages = subjects::pages();
+    let mut pages = of_today(subjects::pages());
     pages.push(("faulty".to_owned(), FAULTY.to_owned()));
     let count = pages.len();
     let mut answers = vec![Answer::script("/axe.js", &axe)];
@@ -47,6 +47,15 @@ fn axe_finds_no_fault_with_any_page_in_light_and_in_the_dark() {
         }
     }
     println!("FIGURE axe-core: {} pages, each in light and dark", count - 1);
+}
+
+/// Where CI says which day it is, a quarter of them, another one every day: axe takes its time.
+fn of_today(pages: Vec<(String, String)>) -> Vec<(String, String)> {
+    let day = std::env::var("HANDFAST_DAY").ok().and_then(|day| day.parse::<usize>().ok());
+    let Some(day) = day.filter(|_| std::env::var_os("HANDFAST_LONG").is_none()) else {
+        return pages;
+    };
+    pages.into_iter().skip(day % 4).step_by(4).collect()
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(crate) fn hostile() -> Vec<(String, Stories)> {
         .iter()
         .map(|name| ((*name).to_owned(), tell(&folder().join(format!("{name}.pcap")))))
         .collect();
-    plain.extend(told_by_gateways().filter(|(name, _)| name == "gateway-session"));
+    plain.extend(told_by_gateways().filter(|(name, _)| name == "told-gateway-session"));
     let kinds = [("markup", MARKUP), ("wide", WIDE)];
     let change = |(name, stories): &(String, Stories)| {
         kinds.map(|(kind, words)| (format!("{kind}-{name}"), all_called(stories, words)))
@@ -138,7 +138,7 @@ fn tell(capture: &Path) -> Stories {
 fn told_by_gateways() -> impl Iterator<Item = (String, Stories)> {
     let read = |file: PathBuf| {
         let stories = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-        (name(&file), stories)
+        (format!("told-{}", name(&file)), stories)
     };
     files("tests/stories", "json").into_iter().map(read)
 }

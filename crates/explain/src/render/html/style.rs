@@ -18,8 +18,8 @@ td+td,th+th{min-width:6.5rem}@media(min-width:60rem){td:first-child{white-space:
 @media(max-width:36rem){table,tbody,tr,td{display:block}tr:has(th){display:none}tr{border-top:1px solid var(--line);padding:.3rem 0}
 td,td+td{border:0;padding:.1rem 0;min-width:0}td[data-l]::before{content:attr(data-l) ": ";color:var(--quiet)}
 .v td{display:inline;padding-right:.6rem}}
-.pic,pre{overflow-x:auto}dt{font-weight:bold}dd{margin:0 0 .3rem 1rem}
+.pic{overflow-x:auto}pre{white-space:pre-wrap;overflow-wrap:anywhere}dt{font-weight:bold}dd{margin:0 0 .3rem 1rem}
 @media print{details:not([open])>*{display:block}details::details-content{content-visibility:visible}body{font-size:11px}.step,tr{break-inside:avoid}
-h1,h2,h3,summary{break-after:avoid}.pic,pre{overflow:visible}svg{max-width:100%;height:auto}}
+h1,h2,h3,summary{break-after:avoid}.pic{overflow:visible}svg{max-width:100%;height:auto}}
 </style></head><body><main>
 "#;
