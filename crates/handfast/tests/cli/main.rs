@@ -7,6 +7,7 @@ mod backup;
 mod ca_key;
 mod certs;
 mod explain;
+mod explain_refused;
 mod limits;
 mod listings;
 mod logging;

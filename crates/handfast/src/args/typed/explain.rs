@@ -64,7 +64,7 @@ pub(crate) struct ExplainTls {
     #[arg(long, value_name = "PROTOCOL")]
     pub(crate) starttls: Option<String>,
     /// Show this device's certificate if the server asks for one
-    #[arg(long = "as", value_name = "FILE.ovpn")]
+    #[arg(long = "as", value_name = "FILE.ovpn|USER/DEVICE")]
     pub(crate) device: Option<PathBuf>,
     /// Ask the CA whether the server's certificate still holds, by OCSP and by its list, where it says to
     #[arg(long)]

@@ -68,6 +68,6 @@ pub(crate) struct TlsTest {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// Show this device's certificate if the server asks for one
-    #[arg(long = "as", value_name = "FILE.ovpn")]
+    #[arg(long = "as", value_name = "FILE.ovpn|USER/DEVICE")]
     pub(crate) device: Option<PathBuf>,
 }

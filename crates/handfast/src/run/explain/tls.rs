@@ -33,7 +33,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// Shakes hands, says goodbye, and tells.
 pub(super) fn story(order: &ExplainTlsOrder, data: &Path) -> Result<Story, Failure> {
     let target = &order.target;
-    let own = order.device.as_deref().map(super::super::tls::identity_of).transpose()?;
+    let own = order.device.as_deref();
+    let own = own.map(|one| super::super::tls::identity_of(one, data)).transpose()?;
     let socket = connect(target.host(), target.port())?;
     let address = |address: io::Result<std::net::SocketAddr>| {
         address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())

@@ -26,7 +26,7 @@ use crate::show::tls::{Finding, Report, text};
 /// Looks, and says what was found.
 pub(super) fn run(data: &Path, json: bool, order: &TlsTestOrder) -> Result<Output, Failure> {
     let target = &order.target;
-    let own = order.device.as_deref().map(identity_of).transpose()?;
+    let own = order.device.as_deref().map(|one| identity_of(one, data)).transpose()?;
     let newer = look::at(target, &[&TLS13], own.as_ref())?;
     let older = look::at(target, &[&TLS12], own.as_ref())?;
     let mut findings = Vec::new();
