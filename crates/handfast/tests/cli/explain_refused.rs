@@ -28,3 +28,17 @@ fn what_is_neither_a_profile_nor_a_device_is_told_both_forms() {
         assert!(said.contains("--as FILE.ovpn") && said.contains("--as USER/DEVICE"), "{said}");
     }
 }
+
+#[test]
+fn a_server_that_is_not_reached_is_said_with_the_mend_of_that() {
+    let cli = Cli::with_data();
+    let closed = cli.fails(12, "explain tls 127.0.0.1:1");
+    assert!(closed.contains("nothing listens at that port"), "{closed}");
+    let unknown = cli.fails(12, "explain tls nobody.invalid:443");
+    assert!(unknown.contains("see whether the name is right"), "{unknown}");
+    for said in [closed, unknown] {
+        assert!(!said.contains("VPN gateway"), "no option takes a certificate's file: {said}");
+    }
+    let asked = cli.fails(12, "ocsp ask 127.0.0.1:1");
+    assert!(asked.contains("name its certificate's file"), "here one does: {asked}");
+}

@@ -1,6 +1,7 @@
 //! A TLS handshake with a server, for what it shows: its certificate, the chain, and what it staples. Nothing is
 //! trusted by it, and nothing is sent over it.
 
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,21 +28,28 @@ pub(super) fn with(host: &str, port: u16) -> Result<Shown, Failure> {
         Failure::new(FailureKind::Usage, format!("{host:?} is no host")).caused_by(&error)
     })?;
     let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|e| fail(&e))?;
-    let mut stream = connect(host, port)?;
+    let mut stream = connect(host, port).map_err(|failure| failure.hint(A_FILE))?;
     let ended = tls.complete_io(&mut stream);
     let shown = watcher.take();
     // A server that wants a certificate of ours has shown its own by then.
     shown.ok_or_else(|| match ended {
-        Err(error) => unreachable(host, port).caused_by(&error),
-        Ok(_) => unreachable(host, port),
+        Err(error) => unreachable(host, port).caused_by(&error).hint(A_FILE),
+        Ok(_) => unreachable(host, port).hint(A_FILE),
     })
 }
 
 pub(in crate::run) fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
-    let fail = |error: &std::io::Error| unreachable(host, port).caused_by(error);
-    let address = (host, port).to_socket_addrs().map_err(|e| fail(&e))?.next();
-    let address = address.ok_or_else(|| unreachable(host, port))?;
-    let stream = TcpStream::connect_timeout(&address, LIMIT).map_err(|e| fail(&e))?;
+    let fail = |error: &io::Error| unreachable(host, port).caused_by(error);
+    let unknown = |error: io::Error| fail(&error).hint(NO_ADDRESS);
+    let address = (host, port).to_socket_addrs().map_err(unknown)?.next();
+    let address = address.ok_or_else(|| unreachable(host, port).hint(NO_ADDRESS))?;
+    let stream = TcpStream::connect_timeout(&address, LIMIT).map_err(|error| {
+        let failure = fail(&error);
+        match mend(&error) {
+            Some(mend) => failure.hint(mend),
+            None => failure,
+        }
+    })?;
     stream.set_read_timeout(Some(LIMIT)).map_err(|e| fail(&e))?;
     stream.set_write_timeout(Some(LIMIT)).map_err(|e| fail(&e))?;
     Ok(stream)
@@ -49,8 +57,28 @@ pub(in crate::run) fn connect(host: &str, port: u16) -> Result<TcpStream, Failur
 
 fn unreachable(host: &str, port: u16) -> Failure {
     Failure::new(FailureKind::Unreachable, format!("no TLS server showed itself at {host}:{port}"))
-        .hint("a VPN gateway speaks TLS inside its own protocol: name its certificate's file")
 }
+
+/// What to do where no connection comes about.
+fn mend(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Some(
+            "nothing listens at that port, or a firewall says so: see whether the service runs, and where (`ss -ltn` there)",
+        ),
+        io::ErrorKind::TimedOut => Some(
+            "nobody answered: a firewall may drop the packets, or the host is off; see whether the port is open there",
+        ),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            Some("there is no way there from here: see this machine's routes (`ip route get`)")
+        }
+        _ => None,
+    }
+}
+
+const NO_ADDRESS: &str = "no address is known of that name: see whether the name is right, and what this machine's DNS says of it";
+/// Where a certificate may be named by its file instead.
+const A_FILE: &str =
+    "a VPN gateway speaks TLS inside its own protocol: name its certificate's file";
 
 /// Takes note of what it sees, and lets everything pass.
 #[derive(Debug, Default)]
