@@ -26,7 +26,7 @@ pub struct Live {
     size: usize,
     judgements: Vec<Judgement>,
     keys: Keys,
-    declined: Option<Outcome>,
+    outcome: Option<Outcome>,
 }
 
 /// The most bytes of a connection that are kept.
@@ -61,7 +61,7 @@ impl Live {
             size: 0,
             judgements: Vec::new(),
             keys: Keys::default(),
-            declined: None,
+            outcome: None,
         }
     }
 
@@ -82,7 +82,12 @@ impl Live {
 
     /// That the client which tells it turned away from its server, and why: it knows more of that than its alert says.
     pub fn declined(&mut self, verdict: Verdict) {
-        self.declined = Some(Outcome::Declined(verdict));
+        self.outcome = Some(Outcome::Declined(verdict));
+    }
+
+    /// Why it is over, where what was said does not show that by itself, as before TLS begins.
+    pub fn over(&mut self, verdict: Verdict) {
+        self.outcome = Some(Outcome::Over(verdict));
     }
 
     /// Keeps a chunk. Its frame is its number; what is beyond a megabyte is no handshake any more and not kept.
@@ -139,7 +144,7 @@ impl Live {
     }
 
     fn tell(&self, conversation: &Conversation<'_>) -> Option<Story> {
-        tell_as(conversation, self.declined.as_ref())
+        tell_as(conversation, self.outcome.as_ref())
     }
 
     fn conversation<'a>(&self, facts: &'a Facts, session: Option<&'a Session>) -> Conversation<'a> {

@@ -146,7 +146,8 @@ fn title(protocol: Protocol, steps: &[Step], ending: &Ending, judged: Option<&Ou
             format!("An OpenVPN session with {tls} inside, renewed {times} times")
         }
     };
-    let after = if has(&["in_the_clear"]) { " after STARTTLS" } else { "" };
+    let began = has(&["in_the_clear"]) && has(&["client_hello"]);
+    let after = if began { " after STARTTLS" } else { "" };
     let how = match (judged, ending) {
         (Some(Outcome::Declined(_)), _) => Some("refused by the client"),
         (Some(_), Ending::Broken(broken)) if broken.by == Some(Side::Server) => Some("refused"),

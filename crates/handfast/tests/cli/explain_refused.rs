@@ -1,5 +1,10 @@
 //! `handfast explain tls` where nothing comes of it: who said no, and what to do.
 
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
 use crate::Cli;
 
 #[test]
@@ -41,4 +46,67 @@ fn a_server_that_is_not_reached_is_said_with_the_mend_of_that() {
     }
     let asked = cli.fails(12, "ocsp ask 127.0.0.1:1");
     assert!(asked.contains("name its certificate's file"), "here one does: {asked}");
+}
+
+#[test]
+fn starttls_that_is_not_offered_or_refused_is_a_story_with_the_servers_words() {
+    let cli = Cli::new();
+    let hello = "250-mail.test\r\n250-SIZE 1000\r\n250 HELP\r\n";
+    let port = speaking(&["220 mail.test ESMTP\r\n", hello]);
+    let stripped = cli.run(&format!("explain tls smtp://127.0.0.1:{port} --short"));
+    assert_eq!(stripped.code, 11, "{stripped:?}");
+    let said = flat(&stripped.out);
+    assert!(said.starts_with("A TLS HANDSHAKE, REFUSED: STARTTLS NOT OFFERED"), "{said}");
+    assert!(said.contains("\"250-mail.test / 250-SIZE 1000 / 250 HELP\""), "{said}");
+    assert!(said.contains("Turn TLS on there"), "{said}");
+
+    let offer = "250-mail.test\r\n250 STARTTLS\r\n";
+    let no = "454 4.7.0 TLS not available\r\n";
+    let port = speaking(&["220 mail.test ESMTP\r\n", offer, no]);
+    let words = format!("explain tls smtp://127.0.0.1:{port} --format html -o story.html");
+    let declined = cli.run(&words);
+    assert_eq!(declined.code, 11, "{declined:?}");
+    let page = fs::read_to_string(cli.path("story.html")).unwrap();
+    assert!(page.contains("454 4.7.0 TLS not available"), "{page}");
+
+    let port = speaking(&["220 mail.test ESMTP\r\n"]);
+    let left = cli.run(&format!("explain tls smtp://127.0.0.1:{port} --short"));
+    assert_eq!(left.code, 11, "{left:?}");
+    assert!(left.out.contains("left_before_tls"), "{}", left.out);
+
+    let port = speaking(&["SSH-2.0-OpenSSH_9.2\r\n"]);
+    let other = cli.run(&format!("explain tls smtp://127.0.0.1:{port} --short"));
+    assert!(other.out.contains("not_the_protocol"), "{}", other.out);
+}
+
+#[test]
+fn a_server_that_says_nothing_at_all_is_said_so() {
+    let cli = Cli::new();
+    let port = speaking(&[]);
+    let silent = cli.fails(12, &format!("explain tls imap://127.0.0.1:{port}"));
+    assert!(silent.contains("the peer left before TLS began"), "{silent}");
+}
+
+/// A server that says these in turn, one for each thing that it hears, and hangs up.
+fn speaking(lines: &[&'static str]) -> u16 {
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = door.local_addr().unwrap().port();
+    let lines = lines.to_vec();
+    thread::spawn(move || {
+        let Ok((mut peer, _)) = door.accept() else { return };
+        for (number, line) in lines.iter().enumerate() {
+            if number > 0 {
+                let _ = peer.read(&mut [0; 512]);
+            }
+            let _ = peer.write_all(line.as_bytes());
+        }
+        if lines.len() == 1 {
+            let _ = peer.read(&mut [0; 512]);
+        }
+    });
+    port
+}
+
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,10 +1,12 @@
 //! `handfast explain`: what happened in a handshake, in words and pictures. What they say is `explain`'s.
 
+mod before_tls;
 mod capture;
 mod declined;
 mod diff;
 mod inquiries;
 mod secrets;
+mod tap;
 mod tls;
 mod vpn;
 

@@ -2,26 +2,25 @@
 //! a client would think of that; its secrets are kept in memory until the story is told.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
-use clock::{Clock as _, SystemClock};
+use clock::SystemClock;
+use explain::Side;
 use explain::live::{Live, Speech};
 use explain::story::{Certificate, Judgement, Story};
-use explain::{Chunk, Side};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection};
-use starttls::{Step, Upgrade};
 use uplink::Target;
 
 use super::super::standing::{Shown, Watcher, connect};
-use super::inquiries;
 use super::secrets::Secrets;
+use super::tap::Tap;
+use super::{before_tls, inquiries};
 use crate::args::order::ExplainTlsOrder;
 use crate::show::tls::{Finding, State};
 
@@ -46,8 +45,10 @@ pub(super) fn story(order: &ExplainTlsOrder, data: &Path) -> Result<Story, Failu
     let config = config(&secrets, &watcher, own);
     let mut tls = ClientConnection::new(Arc::new(config), target.name().clone())
         .map_err(|error| unreachable(target).caused_by(&error))?;
-    let mut tap = Tap { socket, live, frame: 0 };
-    begin(target, &mut tap)?;
+    let mut tap = Tap::new(socket, live);
+    if let Some(over) = before_tls::begin(target, &mut tap) {
+        return before_tls::story(target, tap, over);
+    }
     // Where it fails, the story says how far it came.
     match tls.complete_io(&mut tap) {
         Ok(_) => {
@@ -101,28 +102,6 @@ fn ask(tls: &mut ClientConnection, tap: &mut Tap, target: &Target) {
     while !matches!(stream.read(&mut piece), Ok(0) | Err(_)) {}
 }
 
-/// Comes to where TLS begins, in protocols that begin in the clear.
-fn begin(target: &Target, tap: &mut Tap) -> Result<(), Failure> {
-    let Some(protocol) = target.starttls() else { return Ok(()) };
-    let fail = |error: &dyn std::error::Error| unreachable(target).caused_by(error);
-    let mut upgrade = Upgrade::client(protocol, &target.name().to_str());
-    tap.write_all(&upgrade.first()).map_err(|error| fail(&error))?;
-    let mut piece = [0; 4096];
-    loop {
-        let length = tap.read(&mut piece).map_err(|error| fail(&error))?;
-        match upgrade.hear(piece.get(..length).unwrap_or_default()) {
-            Step::More(said) => tap.write_all(&said).map_err(|error| fail(&error))?,
-            Step::Begin(said) => return tap.write_all(&said).map_err(|error| fail(&error)),
-            // No server begins with TLS towards a client.
-            Step::Direct(_) => return Ok(()),
-            Step::No(said, why) => {
-                let _ = tap.write_all(&said);
-                return Err(fail(&why).hint(why.mend()));
-            }
-        }
-    }
-}
-
 /// A finding of `tls test`, in its words.
 fn judgement(finding: Finding) -> Judgement {
     let mend = finding.mend.map_or_else(String::new, |mend| format!("; {mend}"));
@@ -160,45 +139,4 @@ fn config(
     };
     config.key_log = Arc::clone(secrets) as _;
     config
-}
-
-/// A socket that keeps what goes through it.
-struct Tap {
-    socket: TcpStream,
-    live: Live,
-    frame: u32,
-}
-
-impl Tap {
-    fn keep(&mut self, from: Side, bytes: &[u8]) {
-        self.frame += 1;
-        let wall = SystemClock.now().wall.as_micros();
-        let at = u64::try_from(wall).unwrap_or(u64::MAX);
-        self.live.push(&Chunk { at, from, frame: self.frame, offset: 0, bytes });
-    }
-}
-
-impl Read for Tap {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.socket.read(buffer)?;
-        if let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) {
-            self.keep(Side::Server, bytes);
-        }
-        Ok(length)
-    }
-}
-
-impl Write for Tap {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.socket.write(bytes)?;
-        if length == 0 {
-            return Ok(0);
-        }
-        self.keep(Side::Client, bytes.get(..length).unwrap_or_default());
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
 }

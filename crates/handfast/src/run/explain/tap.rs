@@ -1,0 +1,53 @@
+//! What goes through a socket of our own, kept for its story.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+
+use clock::{Clock as _, SystemClock};
+use explain::live::Live;
+use explain::{Chunk, Side};
+
+/// A socket that keeps what goes through it.
+pub(super) struct Tap {
+    pub(super) socket: TcpStream,
+    pub(super) live: Live,
+    frame: u32,
+}
+
+impl Tap {
+    pub(super) fn new(socket: TcpStream, live: Live) -> Tap {
+        Tap { socket, live, frame: 0 }
+    }
+
+    fn keep(&mut self, from: Side, bytes: &[u8]) {
+        self.frame += 1;
+        let wall = SystemClock.now().wall.as_micros();
+        let at = u64::try_from(wall).unwrap_or(u64::MAX);
+        self.live.push(&Chunk { at, from, frame: self.frame, offset: 0, bytes });
+    }
+}
+
+impl Read for Tap {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.socket.read(buffer)?;
+        if let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) {
+            self.keep(Side::Server, bytes);
+        }
+        Ok(length)
+    }
+}
+
+impl Write for Tap {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.socket.write(bytes)?;
+        if length == 0 {
+            return Ok(0);
+        }
+        self.keep(Side::Client, bytes.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
