@@ -192,6 +192,17 @@ pub(crate) const TABLE: &[Row] = &[
         "steps[].fields.why",
         Elsewhere("crates/explain/tests/told_sessions/kept.rs", "words of ours"),
     ),
+    is(
+        "steps[].fields.values_not_kept",
+        Elsewhere("crates/explain/tests/told_sessions/kept.rs", "a count of ours"),
+    ),
+    is(
+        "steps[].bytes",
+        Elsewhere(
+            "crates/explain/tests/recorded/shown.rs",
+            "the recording's file, at the place that the step names",
+        ),
+    ),
     // Keys.
     is("keys[].id", ORDER),
     is("keys[].kind", ORDER),
