@@ -44,6 +44,9 @@ fn a_revoked_device_is_told_in_every_format_and_the_log_says_who_asked() {
     let records = theirs["inquiries"].as_array().expect("a list");
     let records = records.iter().find(|one| one["means"] == "records").expect("ours");
     assert_eq!(records["answer"], "revoked");
+    mended_by(&story, "`handfast profile alice/default --renew`");
+    let said = world.handfast(&["explain", "failure", "revoked", "--format", "json"]);
+    assert!(!said.contains("unspecified"), "{said}");
     let status = world.json(&["status"]);
     let entry = &status["last_refusals"][0];
     assert_eq!(story["ending"]["sentence"], entry["sentence"], "the same words as in status");
@@ -83,7 +86,13 @@ fn each_of_the_classics_is_told_by_the_gateway_with_its_cause_and_its_mend() {
     let line = text.lines().find(|line| line.starts_with("data-ciphers ")).expect("its ciphers");
     let no_cipher = text.replace(line, "data-ciphers AES-128-GCM");
     let classics = [
-        ("expired", &expired, "server", "profile --renew", "gateway-expired"),
+        (
+            "expired",
+            &expired,
+            "server",
+            "`handfast profile alice/default --renew`",
+            "gateway-expired",
+        ),
         ("unknown_ca", &other_ca, "server", "profile of this gateway", "gateway-other-ca"),
         ("not_yet_valid", &ahead, "server", "clock", "gateway-clock"),
         ("no_common_cipher", &no_cipher, "server", "data-ciphers", "gateway-no-cipher"),
@@ -93,6 +102,7 @@ fn each_of_the_classics_is_told_by_the_gateway_with_its_cause_and_its_mend() {
         let story = told(&world, &["failure", reason]);
         broke_by(&story, reason, by);
         mended_by(&story, mend);
+        by_whose_clock(&story, reason);
         recorded(&world, page, &["failure", reason]);
     }
     // A client that refuses us falls silent, and an alert of its own is told as its finding.
@@ -100,7 +110,9 @@ fn each_of_the_classics_is_told_by_the_gateway_with_its_cause_and_its_mend() {
     refused(&world, &alice, &wrong_name, "silent_after_our_certificate");
     let story = told(&world, &["failure", "silent_after_our_certificate"]);
     assert!(story["ending"]["by"].is_null(), "nobody said no: {}", story["ending"]);
-    mended_by(&story, "client's own log");
+    for mend in ["verify-x509-name", "another service", "wrong name: issue one"] {
+        mended_by(&story, mend);
+    }
     recorded(&world, "gateway-wrong-name", &["failure", "silent_after_our_certificate"]);
     world.handfast(&["user", "disable", "alice"]);
     refused(&world, &alice, &text, "user_disabled");
@@ -126,11 +138,14 @@ fn packets_that_nobody_answers_are_told_by_their_count() {
         broke_by(&story, reason, "server");
         mended_by(&story, mend);
         assert_eq!(entries(&story), ["not_kept"], "nothing is kept of a stranger");
+        let source = alice.host.v4[0].to_string();
+        assert!(story["judgements"].to_string().contains(&source), "where the last came from");
         recorded(&world, page, &["failure", reason]);
     }
-    // Of a client whose packets never arrive there is nothing to tell, and that is said.
+    // Of a client whose packets never arrive nothing is remembered, and it is said what can be asked.
     let none = world.try_handfast(&["explain", "failure"]);
-    assert!(String::from_utf8_lossy(&none.stderr).contains("never reached"), "{none:?}");
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert!(said.contains("handfast explain failure nothing_arrives"), "{said}");
 }
 
 #[test]
@@ -215,6 +230,14 @@ fn the_key_is_renewed_within_an_hour(story: &Value) {
     let minutes = (at(&key["plan"]["renews"]) - at(&key["born"])) / 60_000_000;
     assert!((53..=60).contains(&minutes), "{key}");
     assert_eq!(key["plan"]["in_use"], true);
+}
+
+/// The gateway names its own clock where it judged by that, and what it knows of the client's.
+fn by_whose_clock(story: &Value, reason: &str) {
+    let judged = story["judgements"].to_string();
+    let by_time = ["expired", "not_yet_valid"].contains(&reason);
+    assert_eq!(judged.contains("its own clock said"), by_time, "{judged}");
+    assert_eq!(judged.contains("a clock that agrees with the gateway's"), by_time, "{judged}");
 }
 
 fn refused(world: &World, who: &Subscriber, profile: &str, reason: &str) {

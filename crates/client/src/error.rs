@@ -194,7 +194,7 @@ fn hints_of_an_alert(alert: AlertDescription) -> &'static [&'static str] {
             REASON,
         ],
         AlertDescription::CertificateExpired => &[
-            "look whether this machine's clock is right; if so, ask your administrator for a new profile",
+            "the server judges by its own clock, and this machine's has no part in that: ask your administrator for a new profile",
             REASON,
         ],
         AlertDescription::CertificateUnknown | AlertDescription::AccessDenied => {

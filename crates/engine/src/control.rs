@@ -17,7 +17,7 @@ use tunnel::{Accepted, DropReason, Gate, Life, Verdict};
 
 use crate::data::{ControlDatagram, ControlReceiver, SharedPlane, StreamEnded};
 use crate::driver::fresh_seed;
-use crate::figures::ControlFigures;
+use crate::figures::{ControlFigures, Knocks};
 use crate::inbox::{Inlet, inbox};
 use crate::leaving::Leaving;
 use crate::messages::{ConnectionId, SessionEvent, ToSession};
@@ -78,8 +78,7 @@ pub(crate) struct Control {
     events: mpsc::UnboundedReceiver<(ConnectionId, SessionEvent)>,
     drops: DropTally,
     leaving: Leaving,
-    /// Resets that were answered, and of which nothing is kept.
-    stateless_answers: u64,
+    knocks: Knocks,
 }
 
 /// The way to a session's task.
@@ -110,7 +109,7 @@ impl Control {
             events,
             drops: DropTally::default(),
             leaving: Leaving::default(),
-            stateless_answers: 0,
+            knocks: Knocks::default(),
         }
     }
 
@@ -231,10 +230,17 @@ impl Control {
         match verdict {
             Verdict::Drop(reason) => self.drops.count(reason),
             Verdict::Answer(answer) => {
-                self.stateless_answers += 1;
+                if endpoint.stream().is_none() {
+                    self.knocks.answered(now);
+                }
                 self.parts.data.send_control(&endpoint, vec![answer]);
             }
-            Verdict::Accept(accepted) => self.open(accepted, endpoint, now),
+            Verdict::Accept(accepted) => {
+                if endpoint.stream().is_none() {
+                    self.knocks.returned(now);
+                }
+                self.open(accepted, endpoint, now);
+            }
         }
     }
 
@@ -319,7 +325,7 @@ impl Control {
     fn figures(&self) -> ControlFigures {
         ControlFigures {
             control_drops: self.drops.snapshot(),
-            stateless_answers: self.stateless_answers,
+            knocks: self.knocks,
             ..self.registry.figures()
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clock::{Now, Timestamp};
 use datapath::{Drops, PeerCounters, PeerRef};
 
 use crate::Offloads;
@@ -122,6 +123,35 @@ impl StreamFigures {
     }
 }
 
+/// First packets of clients over UDP, as the gate saw them. Of their senders nothing is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Knocks {
+    /// How many were right, and were answered. A client that hears nothing repeats its own.
+    pub answered: u64,
+    /// When the last of them was.
+    pub last_answered: Option<Timestamp>,
+    /// How often the cookie of an answer came back.
+    pub returned: u64,
+    /// When the last one did.
+    pub last_returned: Option<Timestamp>,
+    /// Answers since then.
+    pub unreturned: u64,
+}
+
+impl Knocks {
+    pub(crate) fn answered(&mut self, now: Now) {
+        self.answered += 1;
+        self.unreturned += 1;
+        self.last_answered = Some(now.into());
+    }
+
+    pub(crate) fn returned(&mut self, now: Now) {
+        self.returned += 1;
+        self.unreturned = 0;
+        self.last_returned = Some(now.into());
+    }
+}
+
 /// Figures of the control task.
 #[derive(Clone, Debug, Default)]
 pub struct ControlFigures {
@@ -129,8 +159,8 @@ pub struct ControlFigures {
     pub control_drops: BTreeMap<&'static str, u64>,
     /// Connections that ended before or without data, and sessions that ended, by reason.
     pub endings: BTreeMap<&'static str, u64>,
-    /// Stateless answers to resets.
-    pub stateless_answers: u64,
+    /// First packets over UDP.
+    pub knocks: Knocks,
     /// Sessions begun, cookie proven.
     pub handshakes_begun: u64,
     /// Sessions that came up.

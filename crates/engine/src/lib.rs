@@ -59,7 +59,7 @@ pub use datapath::DropCause;
 pub use denied::Denied;
 pub use disconnect::DisconnectReason;
 pub use driver::{Driver, Happened, KeyChange, Surroundings, fresh_seed};
-pub use figures::{ControlFigures, DataFigures, Figures, LastFrom, StreamFigures};
+pub use figures::{ControlFigures, DataFigures, Figures, Knocks, LastFrom, StreamFigures};
 pub use grant::DataSettings;
 pub use identity::{Credential, Identity, Principal};
 pub use offload::Offloads;

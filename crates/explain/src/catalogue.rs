@@ -202,6 +202,7 @@ pub enum Kind {
     SessionEnded,
     Sealed,
     NotKept,
+    NotHeard,
     Missing,
     Unreadable,
 }

@@ -19,7 +19,7 @@ use crate::key_log::KeyLog;
 use crate::openvpn::{DataUse, Listed, OpenedControl, Session};
 use crate::place::{Place, Seen, Side};
 use crate::story::{Inquiry, Judgement, Protocol, Source, Story, Use};
-use crate::tell::{Conversation, tell_as};
+use crate::tell::{Conversation, clocks, tell_as};
 use crate::tls::Checked;
 
 mod connection;
@@ -300,6 +300,8 @@ pub enum Lack {
     NoMessage,
     /// Packets that are dropped without an answer are counted and not kept.
     Dropped,
+    /// What is lost on its way leaves nothing.
+    Unheard,
     /// It was pushed out by later ones, or is not over yet.
     NotThere,
 }
@@ -332,6 +334,9 @@ impl Lack {
             Lack::Dropped => {
                 "packets that are dropped without an answer are counted; from whom they came is not kept"
             }
+            Lack::Unheard => {
+                "what is lost on its way leaves nothing here; what arrives raises a count, and of its sender nothing is kept"
+            }
             Lack::NotThere => {
                 "the handshake is not over yet, later ones took its place, or too many failed in that second"
             }
@@ -339,10 +344,14 @@ impl Lack {
     }
 
     fn fact(self, at: u64) -> Fact {
+        self.of(Side::Client, at)
+    }
+
+    fn of(self, from: Side, at: u64) -> Fact {
         Fact {
             at,
-            from: Side::Client,
-            kind: Kind::NotKept,
+            from,
+            kind: if self == Lack::Unheard { Kind::NotHeard } else { Kind::NotKept },
             fields: vec![Field::text("why", self.sentence())],
             basis: Vec::new(),
             key: None,
@@ -378,6 +387,10 @@ pub struct Meeting<'a> {
     pub outcome: Outcome,
 }
 
+/// Reasons behind which a clock may be.
+const ABOUT_TIME: [&str; 5] =
+    ["expired", "not_yet_valid", "ca_expired", "silent_after_our_certificate", "tls_failed"];
+
 impl Meeting<'_> {
     /// Its story.
     pub fn story(&self) -> Story {
@@ -403,6 +416,7 @@ impl Meeting<'_> {
         let mut story = told.unwrap_or_else(|| self.nothing());
         story.judgements.clone_from(&self.judgements);
         story.judgements.extend(self.arrived(&session));
+        story.judgements.extend(self.clocks(&session));
         self.say_of_records(&mut story);
         // Each is followed by one of its own kind alone.
         let next = self.keys.iter().skip(1).map(Some).chain([None]);
@@ -412,6 +426,15 @@ impl Meeting<'_> {
             key.join(&mut story.keys, key.line(story.began, next));
         }
         story
+    }
+
+    /// Of a handshake that failed, what is known of both clocks: where they are apart, or a certificate's time may be why.
+    fn clocks(&self, session: &Session) -> Option<Judgement> {
+        let Outcome::Over(verdict) = &self.outcome else { return None };
+        let by = &self.judgements.first()?.by;
+        let (agree, sentence) = clocks::at_the_gateway(session.facts.all())?;
+        let is_told = !agree || ABOUT_TIME.contains(&verdict.code.as_str());
+        is_told.then(|| Judgement { by: by.clone(), sentence })
     }
 
     /// Of a client that fell silent: whether what was said to it has come.
@@ -426,7 +449,13 @@ impl Meeting<'_> {
     fn session(&self) -> Session {
         let mut session = Session::new(Arc::default(), crate::capture::Keys::default());
         match self.kept {
-            Err(lack) => session.facts.push(lack.fact(self.at)),
+            Err(lack) => {
+                session.facts.push(lack.fact(self.at));
+                if lack == Lack::Stateless {
+                    // Whoever knocked was answered.
+                    session.facts.push(lack.of(Side::Server, self.at));
+                }
+            }
             Ok(kept) => {
                 let began = kept.facts.first().map_or(self.at, |fact| fact.at);
                 if self.protocol == Protocol::OpenVpn {

@@ -21,11 +21,25 @@ make_leaf() { # CA KIND NAME SUBJECT EXTENSION DAYS
   printf '%s\n' "$5" > "$3.ext"
   openssl x509 -req -in "$3.csr" -CA "$1.crt" -CAkey "$1.key" -CAcreateserial -days "$6" -extfile "$3.ext" -out "$3.crt" 2>/dev/null
 }
+make_timed() { # CA KIND NAME SUBJECT EXTENSION FROM UNTIL, as date says both
+  make_key "$2" "$3.key"
+  openssl req -new -key "$3.key" -subj "$4" -out "$3.csr" 2>/dev/null
+  printf '%s\n' "$5" > "$3.ext"
+  printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s.timed\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\norganizationName=optional\n' "$3" > "$3.cnf"
+  : > "$3.timed"
+  openssl ca -batch -notext -config "$3.cnf" -cert "$1.crt" -keyfile "$1.key" -in "$3.csr" -extfile "$3.ext" -out "$3.crt" \
+    -startdate "$(date -u -d "$6" +%Y%m%d%H%M%SZ)" -enddate "$(date -u -d "$7" +%Y%m%d%H%M%SZ)" >/dev/null 2>&1
+}
 for kind in rsa p256; do
   [ -e $kind-server.crt ] && continue
   make_ca $kind $kind
   make_leaf $kind $kind $kind-server "/CN=www.recorded.example" "subjectAltName=DNS:www.recorded.example,IP:127.0.0.1" 30
   make_leaf $kind $kind $kind-client "/O=users/CN=alice" "extendedKeyUsage=clientAuth" 30
+  # The time of two is over, and that of one ends within a day.
+  names="subjectAltName=DNS:www.recorded.example,IP:127.0.0.1"
+  make_timed $kind $kind $kind-over-server "/CN=www.recorded.example" "$names" "-60 days" "-1 day"
+  make_timed $kind $kind $kind-over-client "/O=users/CN=alice" "extendedKeyUsage=clientAuth" "-60 days" "-1 day"
+  make_timed $kind $kind $kind-today-server "/CN=www.recorded.example" "$names" "-30 days" "+12 hours"
   # A list on which both are.
   printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s.revoked\ndefault_md=sha256\ndefault_crl_days=20\n' $kind > $kind.cnf
   : > $kind.revoked
@@ -128,6 +142,10 @@ for kind in rsa p256; do
   later=$(( $(date +%s) + 60 * 86400 ))
   run $kind-expired-server "$s" "$c -tls1_3 -attime $later -verify_return_error"
   run $kind-expired-client "$s $mutual -attime $later -verify_return_error" "$c -tls1_3 $shows"
+  tomorrow=$(( $(date +%s) + 86400 ))
+  run $kind-over-server "-cert pki/$kind-over-server.crt -key pki/$kind-over-server.key" "$c -tls1_3 -verify_return_error"
+  run $kind-over-client "$s $mutual -verify_return_error" "$c -tls1_3 -cert pki/$kind-over-client.crt -key pki/$kind-over-client.key"
+  run $kind-clock-ahead "-cert pki/$kind-today-server.crt -key pki/$kind-today-server.key" "$c -tls1_3 -attime $tomorrow -verify_return_error"
   run $kind-wrong-name "$s" "$c -tls1_3 -verify_hostname other.example -verify_return_error"
   run $kind-revoked-server "$s" "$c -tls1_3 -crl_check -CRL pki/$kind.crl -verify_return_error"
   run $kind-revoked-client "$s $mutual -crl_check -CRL pki/$kind.crl -verify_return_error" "$c -tls1_3 $shows"

@@ -304,13 +304,14 @@ impl Display for Refused {
 /// What an alert of the peer's implies: it is about us.
 fn mend(alert: AlertDescription) -> &'static str {
     match alert {
-        AlertDescription::UnknownCA
-        | AlertDescription::BadCertificate
-        | AlertDescription::CertificateUnknown => {
-            "most likely it does not trust the CA: `handfast ca export` writes what it needs"
+        AlertDescription::UnknownCA => {
+            "it does not trust the CA: `handfast ca export` writes what it needs"
+        }
+        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
+            "its own log says which: it wants another name, does not trust the CA (`handfast ca export`), or its clock is behind"
         }
         AlertDescription::CertificateExpired => {
-            "look at its clock, and when our certificate ends: `handfast tls list`"
+            "by its clock our certificate is over or not valid yet: compare that clock with `handfast tls list`"
         }
         _ => "its own log says more",
     }

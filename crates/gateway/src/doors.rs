@@ -13,6 +13,7 @@ use std::time::Duration;
 use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::{Session, TlsServer, TlsServers};
+use engine::Knocks;
 use explain::kept::OpenSession;
 use pki::Fit;
 
@@ -221,6 +222,8 @@ impl Doors {
 pub struct Counters {
     /// Open sessions.
     pub sessions: u64,
+    /// First packets of the VPN's clients over UDP.
+    pub knocks: Knocks,
     /// Handshakes that got past the address cookie.
     pub handshakes_begun: u64,
     /// Handshakes that ended in a session.
@@ -284,6 +287,10 @@ pub const FAULTS: [&str; 3] = ["client", "backend", "gateway"];
 impl Counters {
     fn add(&mut self, other: Self) {
         self.sessions += other.sessions;
+        // One door has some.
+        if other.knocks != Knocks::default() {
+            self.knocks = other.knocks;
+        }
         self.handshakes_begun += other.handshakes_begun;
         self.handshakes_done += other.handshakes_done;
         self.renegotiations += other.renegotiations;

@@ -212,8 +212,11 @@ impl Display for GatewayError {
             }
             Self::Disabled { device, .. } => write!(f, "{device} is disabled"),
             Self::Revoked { device, at, reason } => {
-                let (date, why) = (at.date(), reason.word());
-                write!(f, "the certificate of {device} was revoked on {date} ({why})")
+                write!(f, "the certificate of {device} was revoked on {}", at.date())?;
+                match reason {
+                    RevocationReason::Unspecified => Ok(()),
+                    reason => write!(f, " ({reason})"),
+                }
             }
             Self::Expired { device, at } => {
                 write!(f, "the certificate of {device} expired on {}", at.date())

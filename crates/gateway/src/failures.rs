@@ -182,7 +182,8 @@ fn hints(error: &GatewayError) -> Vec<String> {
         ],
         E::NoSuchRefusal => vec![
             "see who was refused lately, and what was dropped: handfast status".into(),
-            "a client that is not among them never reached this gateway: see whether its packets arrive, or try the TCP port".into(),
+            "a client that is not among them never reached this gateway: see whether its packets arrive, and what to do if not: handfast explain failure nothing_arrives"
+                .into(),
         ],
         E::NoSuchVirtualServer { .. } => vec!["see which there are: handfast tls list".into()],
         E::TlsAuthKey => vec!["restore the data folder from a backup".into()],

@@ -197,20 +197,20 @@ impl fmt::Display for Refusal {
                  programs then keep to themselves; give the peer a profile of this gateway",
             ),
             Self::Expired { at } => {
-                write!(f, "the peer's certificate expired on {at}; renew it, or mend a wrong clock")
+                write!(f, "the peer's certificate expired on {at}; renew it, or mend the clock here")
             }
             Self::NotYetValid { at } => write!(
                 f,
-                "the peer's certificate is not valid before {at}; mend the clock of this machine \
-                 or of the CA that issued it"
+                "the peer's certificate is not valid before {at}; mend the clock here or that \
+                 of the CA that issued it"
             ),
             Self::CaExpired { at } => {
                 write!(f, "the CA's own certificate expired on {at}; roll the CA over")
             }
             Self::Revoked { revocation } => {
                 f.write_str("the peer's certificate was revoked")?;
-                if let Some(Revocation { at, reason }) = revocation {
-                    write!(f, " on {at} ({reason})")?;
+                if let Some(revocation) = revocation {
+                    write!(f, " {revocation}")?;
                 }
                 f.write_str("; if the peer may come back, issue it a new one")
             }

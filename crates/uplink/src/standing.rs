@@ -177,9 +177,7 @@ fn why(shown: &Shown, asked: &[Asked]) -> String {
 impl fmt::Display for Unsettled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Revoked(why) => {
-                write!(f, "its certificate was revoked on {} ({})", why.at, why.reason)
-            }
+            Self::Revoked(why) => write!(f, "its certificate was revoked {why}"),
             Self::NotKnown(why) => {
                 write!(f, "whether its certificate was revoked is not known: {why}")
             }

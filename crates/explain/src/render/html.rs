@@ -115,7 +115,7 @@ impl Page {
                 let said = story.said_at_the_end().map_or_else(String::new, |said| {
                     format!(" It said: <code>{}</code>", markup(said))
                 });
-                self.add(&format!("<div class=\"bad\"><p><strong>{headline}</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", with_code(&words::capital(&broken.sentence)), markup(&broken.code)));
+                self.add(&format!("<div class=\"bad\"><p><strong>{headline}</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", with_code(&words::happened(story, broken)), markup(&broken.code)));
                 for mend in &broken.mends {
                     self.add(&format!("<li>{}</li>", with_code(mend)));
                 }

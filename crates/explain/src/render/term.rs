@@ -266,7 +266,7 @@ impl Page {
                 let step =
                     broken.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
                 self.say("", &format!("END: {how}{step} ({}; by: {by})", broken.code));
-                self.say("   ", &words::capital(&broken.sentence));
+                self.say("   ", &words::happened(story, broken));
                 if let Some(said) = story.said_at_the_end() {
                     self.say("   ", &format!("It said: {said}"));
                 }

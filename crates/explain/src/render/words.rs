@@ -37,7 +37,9 @@ pub(super) fn broken(story: &Story, broken: &Broken) -> String {
     let who = by.word();
     match step {
         None => format!("The {who} broke it off."),
-        Some(step) if step.entry == "not_kept" => format!("The {who} turned it away."),
+        Some(step) if step.entry == "not_kept" => {
+            format!("The {who} turned the {} away.", by.peer().word())
+        }
         Some(step) if step.from == by => {
             format!("The {who} broke it off, in step {}.", step.number)
         }
@@ -64,6 +66,17 @@ fn ended(by: Option<Side>, step: Option<&Step>) -> String {
         Some(Side::Client) => format!("The client was let in, and ended the session later{at}."),
         None => format!("The client was let in, and nobody ended the session on purpose{at}."),
     }
+}
+
+/// What happened, without what stands behind the semicolon in a gateway's log: what to do is a list of its own here.
+pub(super) fn happened(story: &Story, broken: &Broken) -> String {
+    let sentence = broken.sentence.as_str();
+    let what = match story.is_of_a_gateway() && !broken.mends.is_empty() {
+        true => sentence.rsplit_once("; ").map_or(sentence, |(what, _)| what),
+        false => sentence,
+    };
+    let end = if what.ends_with(['.', ')']) { "" } else { "." };
+    format!("{}{end}", capital(what))
 }
 
 /// What is refused at a step of the other side: a certificate is shown before its key is proved.

@@ -84,7 +84,7 @@ impl Story {
 
     /// Whether a gateway tells it of itself.
     pub fn is_of_a_gateway(&self) -> bool {
-        self.steps.iter().any(|step| step.entry == "not_kept")
+        self.steps.iter().any(|step| matches!(step.entry.as_str(), "not_kept" | "not_heard"))
     }
 
     /// What whoever broke it off said, in its own words: a message of OpenVPN.

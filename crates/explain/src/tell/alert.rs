@@ -287,7 +287,7 @@ const MEANINGS: &[Meaning] = &[
             "The server rejects the client's certificate and does not say exactly why.",
         ],
         mends: &[
-            "See whether the certificate is for the name that was meant, and look at its usage and its signature.",
+            "See whether the certificate is for the name that was meant, and look at its usage and its signature; and whether the clock of whoever refused is before its time.",
             "The log of whoever refused has the reason.",
         ],
     },

@@ -26,11 +26,37 @@ pub(super) fn apart(facts: &[&Fact]) -> Option<String> {
     })
 }
 
+/// The same as a gateway knows it: the client's clock by the stamp of its packet, and its own, by which facts have their
+/// time.
+pub(crate) fn at_the_gateway(facts: &[Fact]) -> Option<(bool, String)> {
+    let theirs = facts.iter().filter(|fact| fact.from == Side::Client);
+    let (own, client) = theirs
+        .map(|fact| (fact.at / 1_000_000, stamp_of(fact)))
+        .find_map(|(own, stamp)| Some((own, stamp?)))?;
+    let apart = own.abs_diff(client);
+    let agree = apart < EQUAL;
+    let sentence = match agree {
+        true => {
+            "the client stamps its packets with a clock that agrees with the gateway's to the hour"
+                .to_owned()
+        }
+        false => format!(
+            "the clocks of client and gateway are {} apart: the client stamped a packet with {} UTC when the gateway's clock said {} UTC; `date -u` on both shows which is wrong",
+            span(apart),
+            moment(client),
+            moment(own)
+        ),
+    };
+    Some((agree, sentence))
+}
+
 /// The time with which a side stamps its packets, in seconds since 1970.
 fn stamp(facts: &[&Fact], of: Side) -> Option<u64> {
-    let theirs = facts.iter().filter(|fact| fact.from == of);
-    let mut fields = theirs.flat_map(|fact| &fact.fields);
-    fields.find(|field| field.name == "replay_time")?.value.parse().ok()
+    facts.iter().filter(|fact| fact.from == of).find_map(|fact| stamp_of(fact))
+}
+
+fn stamp_of(fact: &Fact) -> Option<u64> {
+    fact.fields.iter().find(|field| field.name == "replay_time")?.value.parse().ok()
 }
 
 /// So many seconds, roughly.
@@ -66,6 +92,22 @@ mod tests {
         assert!(told(1_795_977_878, 1_701_283_478).unwrap().contains(" 1096 days apart"));
         let one = stamped((Side::Client, 1_795_977_878));
         assert_eq!(apart(&[&one]), None, "of the other nothing came");
+    }
+
+    #[test]
+    fn a_gateway_sets_the_clients_stamp_beside_its_own_clock() {
+        let told = |client, own: u64| {
+            at_the_gateway(&[Fact { at: own * 1_000_000, ..stamped((Side::Client, client)) }])
+        };
+        let (agree, said) = told(1_795_977_878, 1_795_977_940).unwrap();
+        assert!(agree && said.ends_with("agrees with the gateway's to the hour"), "{said}");
+        let (agree, said) = told(1_795_977_878, 1_796_064_278).unwrap();
+        assert!(
+            !agree && said.contains("gateway are 24 hours apart: the client stamped"),
+            "{said}"
+        );
+        assert!(said.contains("2026-11-29 18:44:38 UTC when the gateway's clock said 2026-11-30"));
+        assert_eq!(at_the_gateway(&[stamped((Side::Server, 1))]), None);
     }
 
     fn stamped((from, time): (Side, u32)) -> Fact {

@@ -247,6 +247,7 @@ pub(super) fn missing(protocol: Protocol, steps: &[Step]) -> Vec<String> {
             || has(*kind, Side::Server)
             || (*kind == Kind::ClientReset
                 && [Kind::WrongWrapping, Kind::NotKept].iter().any(|one| has(*one, Side::Client)))
+            || (*kind == Kind::ServerReset && has(Kind::NotKept, Side::Server))
     };
     let after = all.iter().rposition(reached).map_or(0, |at| at + 1);
     all.iter().skip(after).map(|kind| kind.entry().name.to_owned()).collect()

@@ -3,7 +3,7 @@
 //! Pure: the same facts give the same story.
 
 mod alert;
-mod clocks;
+pub(crate) mod clocks;
 mod ending;
 mod keys;
 mod words;
@@ -151,6 +151,13 @@ fn title(protocol: Protocol, steps: &[Step], ending: &Ending, judged: Option<&Ou
     let how = match (judged, ending) {
         (Some(Outcome::Declined(_)), _) => Some("refused by the client"),
         (Some(_), Ending::Broken(broken)) if broken.by == Some(Side::Server) => Some("refused"),
+        (Some(Outcome::Over(_)), Ending::Broken(broken))
+            if broken.by.is_none()
+                && protocol == Protocol::OpenVpn
+                && !has(&["cookie_returned"]) =>
+        {
+            Some("not begun")
+        }
         (Some(_), _) => Some("over"),
         (None, _) => None,
     };

@@ -48,6 +48,9 @@ fn the_side_that_refused_is_the_one_that_is_named() {
         ("tls1_3-p256-required.pcap", "alert_certificate_required", "server"),
         ("p256-expired-server.pcap", "alert_certificate_expired", "client"),
         ("p256-expired-client.pcap", "alert_certificate_expired", "server"),
+        ("p256-over-server.pcap", "alert_certificate_expired", "client"),
+        ("p256-over-client.pcap", "alert_certificate_expired", "server"),
+        ("p256-clock-ahead.pcap", "alert_certificate_expired", "client"),
         ("p256-wrong-name.pcap", "alert_bad_certificate", "client"),
         ("p256-revoked-server.pcap", "alert_certificate_revoked", "client"),
         ("p256-revoked-client.pcap", "alert_certificate_revoked", "server"),
@@ -72,10 +75,17 @@ fn what_was_recorded_is_held_against_the_usual_reason_of_an_alert() {
     let name = broken("p256-wrong-name.pcap");
     let cause = "Most likely the client insists on another name than it sends (as by verify-x509-name), and that one does not stand in the certificate, which is for www.recorded.example";
     assert!(name.mends[0].starts_with(cause), "{name:?}");
-    let clock = broken("p256-expired-server.pcap");
+    let clock = broken("p256-clock-ahead.pcap");
     let valid = "by the clock of the machine that recorded this it was valid.";
     assert!(clock.sentence.ends_with(valid), "{clock:?}");
     assert!(clock.mends[0].starts_with("Compare `date -u` on the client, which"), "{clock:?}");
+    assert!(broken("p256-expired-client.pcap").mends[0].contains("on the server, which refused"));
+    // One whose time is over by both clocks is no matter of clocks.
+    let over = broken("p256-over-server.pcap");
+    assert!(over.sentence.starts_with("The server's certificate has expired, by the"), "{over:?}");
+    assert!(over.mends[0].starts_with("Renew the server's certificate"), "{over:?}");
+    let over = broken("p256-over-client.pcap");
+    assert!(over.mends[0].starts_with("Give the client a new certificate"), "{over:?}");
     let cipher = broken("p256-no-cipher.pcap");
     assert!(!cipher.sentence.contains("wants a certificate"), "none was asked for: {cipher:?}");
     let story = tell(&folder().join("p256-no-cipher.pcap"), Keys::default()).stories.remove(0);

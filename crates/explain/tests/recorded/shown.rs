@@ -121,7 +121,10 @@ fn the_pages_of_the_documents_are_those_of_their_recordings() {
         ("mutual-tls", "tls1_3-p256-mutual"),
         ("tls-1.2", "tls1_2-p256-mutual"),
         ("no-common-cipher", "p256-no-cipher"),
-        ("certificate-expired", "p256-expired-server"),
+        ("certificate-expired", "p256-over-server"),
+        ("client-expired", "p256-over-client"),
+        ("wrong-clock", "p256-clock-ahead"),
+        ("server-revoked", "p256-revoked-server"),
         ("wrong-name", "p256-wrong-name"),
         ("client-revoked", "p256-revoked-client"),
         ("other-ca", "tls1_3-p256-unknown-ca"),
@@ -162,7 +165,7 @@ fn the_pages_of_what_a_gateway_and_clients_told_are_those_of_their_stories() {
         assert!(kept.is_ok_and(|kept| kept == told), "{file:?}: EXPLAIN_WRITE=1 writes it anew");
         count += 1;
     }
-    assert!(count >= 24, "{count} of them are left");
+    assert!(count >= 26, "{count} of them are left");
 }
 
 /// A text of a picture, as large as its font makes it.

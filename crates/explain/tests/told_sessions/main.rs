@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use explain::capture::{Known, read};
+use explain::kept::Lack;
 use explain::live::{Live, Speech};
 use explain::story::{Ending, KeyKind, Stories, Story, VERSION};
 use explain::{Chunk, KeyLog, Side, catalogue, render, told};
@@ -168,6 +169,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     told.extend(entries(&after_words_in_the_clear()));
     told.extend(entries(&ended::ended("kicked", Some(Side::Server))));
     told.extend(entries(&meetings[2].as_the_gateway_tells_it(Ok(&meetings[2].kept()))));
+    told.extend(entries(&meetings[2].as_the_gateway_tells_it(Err(Lack::Unheard))));
     let untold: Vec<&str> =
         catalogue::all().map(|entry| entry.name).filter(|name| !told.contains(*name)).collect();
     assert_eq!(untold, Vec::<&str>::new());

@@ -100,9 +100,9 @@ fn control(code: &str) -> Option<Told> {
         DropReason::RenegotiationTooSoon => {
             &["See `reneg-sec` of the client: it is very small."][..]
         }
-        DropReason::AheadOfClock => {
-            &["See this machine's clock: it may be behind. Many of these: forged packets."][..]
-        }
+        DropReason::AheadOfClock => &[
+            "Compare `date -u` on the gateway with a clock that is right: its own may be behind. Many of these: forged packets.",
+        ][..],
     };
     Some((reason.to_string(), mends))
 }

@@ -19,6 +19,7 @@ use watcher::HandshakeWatcher;
 mod book;
 mod drops;
 pub(crate) mod front_reasons;
+pub(crate) mod knocks;
 mod known;
 mod last;
 mod overheard;

@@ -48,7 +48,8 @@ const ANY: &[Kind] = &[];
 
 const NOTHING: &[&str] = &["Nothing needs to be done."];
 const REPORT: &[&str] = &["Report it with the gateway's log: it is our fault."];
-const NEW_PROFILE: &[&str] = &["Give the device a new profile: `handfast profile --renew`."];
+const NEW_PROFILE: &[&str] =
+    &["Give the device a new profile: `handfast profile USER/DEVICE --renew`."];
 const FLOOD: &[&str] = &[
     "If many of these come, somebody with the tls-auth key floods the gateway.",
     "Clients that are let in by right try again by themselves.",
@@ -122,11 +123,12 @@ fn of_denied(denied: &Denied) -> Told {
 
 fn of_refusal(refusal: &Refusal) -> Told {
     let mends: &[&str] = match refusal {
-        Refusal::UnknownCa => {
-            &["Give the device a profile of this gateway: its certificate is of another CA."]
-        }
+        Refusal::UnknownCa => &[
+            "The client's profile is another gateway's, or older than the CA of this one: give it a profile of this gateway, with a new key and certificate: `handfast profile USER/DEVICE --renew`.",
+            "If nobody knows that client, the gateway did what it should: see under Certificates which CA issued what it showed.",
+        ],
         Refusal::BadSignature => &[
-            "Give the device a new profile: `handfast profile --renew`.",
+            "Give the device a new profile: `handfast profile USER/DEVICE --renew`.",
             "Suspect an impostor: the proof of the private key is wrong.",
         ],
         Refusal::Malformed | Refusal::WrongUsage { .. } => NEW_PROFILE,
@@ -138,17 +140,18 @@ fn of_refusal(refusal: &Refusal) -> Told {
             "The profile has no `cert` and `key`, or those of another CA, which some programs then keep to themselves: give the device its own profile of this gateway.",
         ],
         Refusal::Expired { .. } => &[
-            "Give the device a new profile: `handfast profile --renew`.",
-            "If the certificate should hold still, the gateway's clock is wrong: compare it.",
+            "Give the device a new profile: `handfast profile USER/DEVICE --renew`. Until it is on the device, the device is refused.",
+            "If the certificate should hold still, the gateway's clock is fast: compare `date -u` on the gateway with a clock that is right, and mend it. The client's clock has no part in it.",
         ],
         Refusal::NotYetValid { .. } => &[
-            "Run `date -u` on the gateway, whose clock counts here: if it is slow, mend it.",
-            "If it is right, the clock of the machine that issued the certificate was fast: mend that, and issue a new one. The client's clock has no part in it.",
+            "Two clocks may be wrong: the gateway's, which counts here, and that of the machine that issued the certificate. Compare `date -u` on the gateway with a clock that is right: if the gateway's is slow, mend it, and the certificate holds as it is.",
+            "If it is right, the other clock was fast when the certificate was issued: mend that, and issue a new one, as by `handfast profile USER/DEVICE --renew`.",
+            "The client's own clock has no part in this.",
         ],
         Refusal::CaExpired { .. } => &["Roll the CA over: `handfast ca rollover`."],
         Refusal::Revoked { .. } => &[
-            "Nothing, if it is to stay out.",
-            "If it may come back, issue it a new certificate: `handfast profile --renew`.",
+            "Nothing, if it is to stay out. `handfast events` has who revoked it.",
+            "If it may come back, issue it a new certificate with a new key: `handfast profile USER/DEVICE --renew`. The revoked one never holds again.",
         ],
         Refusal::NotInStore => &[
             "If an old backup was restored, renew the device.",
@@ -163,10 +166,12 @@ fn of_refusal(refusal: &Refusal) -> Told {
         }
         Refusal::CrlExpired { .. } => &["Fetch the present CRL."],
         Refusal::DeviceDisabled => &[
-            "`handfast device enable`, if it may come in.",
+            "`handfast device enable USER/DEVICE`, if it may come in: a new profile changes nothing.",
             "`handfast check` tells whether it lacks an address.",
         ],
-        Refusal::UserDisabled => &["`handfast user enable`, if it may come in."],
+        Refusal::UserDisabled => {
+            &["`handfast user enable USER`, if it may come in: a new profile changes nothing."]
+        }
     };
     Told { after: CLIENT_SHOWN, by: GATEWAY, mends }
 }
@@ -182,7 +187,10 @@ fn of_end(reason: &EndReason) -> Told {
         EndReason::NoCommonCipher => (
             ASKED,
             GATEWAY,
-            &["Have `data-ciphers` of the profile name one of `vpn.ciphers` here."][..],
+            &[
+                "Compare `data-ciphers` of the client's profile (what it offers stands in the values of step ClientKeyMessage) with `vpn.ciphers` here (`handfast config show`), and add one of these to the profile, or fetch the profile again.",
+                "Or allow the client's here, if it is an AEAD one: `handfast config set vpn.ciphers AES-256-GCM AES-128-GCM CHACHA20-POLY1305`, and restart the gateway. Ciphers in CBC mode are not spoken here.",
+            ][..],
         ),
         EndReason::IdentityChanged => {
             (ANY, GATEWAY, &["This never happens by itself: suspect an attack."][..])
@@ -237,9 +245,13 @@ fn of_progress(progress: Progress) -> Told {
             SERVER_SHOWN,
             NOBODY,
             &[
-                "Most likely the client refused our certificate without a word: the client's own log has the reason.",
-                "It may not know this CA, as with another gateway's profile; want another name (compare verify-x509-name in its profile with the names of the certificate here); refuse its usage; or have a wrong clock.",
-                "If its log says nothing, something on the way drops large packets.",
+                "Most likely the client refused the certificate of step ServerCertificate without a word. Its own log has the reason, and each has its mend:",
+                "Name (`VERIFY X509NAME ERROR`): write into the client's profile `verify-x509-name` with the common name of the certificate below, or fetch the profile again. A stock client compares that name alone, so that no other name of the certificate helps it.",
+                "If the profile has the name that is meant, and the certificate another, the client came to another service than it wanted: mend `remote` in its profile, or what its name leads to in DNS. If it is the right service, its certificate has the wrong name: issue one with the name that is meant.",
+                "CA (`VERIFY ERROR`, and that an issuer is not found or a certificate signed itself): the profile is another gateway's or an old one: fetch it again.",
+                "Clock (`VERIFY ERROR`, and that the certificate has expired or is not yet valid): compare the client's clock with the times of the certificate below, and mend that clock.",
+                "Usage (`VERIFY KU ERROR`, `VERIFY EKU ERROR`): the profile wants `remote-cert-tls server`; a certificate of the gateway has that usage, one of a device has not.",
+                "If its log says nothing of that, the packets were lost: something on the way drops large ones. Try a smaller `tun-mtu` or TCP.",
             ],
         ),
         Progress::TlsUnfinished => (SERVER_SHOWN, NOBODY, &["See the other side's log."]),
@@ -272,13 +284,17 @@ fn of_tls(error: &rustls::Error) -> Told {
         return Told { after: HELLOS, by: GATEWAY, mends };
     };
     let mends: &[&str] = match *alert {
-        AlertDescription::UnknownCA
-        | AlertDescription::BadCertificate
-        | AlertDescription::CertificateUnknown => &[
-            "The client does not trust this gateway's CA, or does not like the server's name: give it a current profile.",
+        AlertDescription::UnknownCA => &[
+            "The client refused the gateway's certificate, since it does not trust the CA of that: give the client a current profile of this gateway.",
+        ],
+        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => &[
+            "The client refused the gateway's certificate and says no more. Its own log has the reason: another name than its profile has (`verify-x509-name`), another CA, or a time that is not yet valid by its clock.",
+            "Another name or CA: give the client a current profile of this gateway.",
+            "Time: compare the client's clock, which stamps its packets, with the times of the gateway's certificate below, and mend it.",
         ],
         AlertDescription::CertificateExpired => &[
-            "Compare the client's clock with the time at which the gateway's certificate ends: `handfast status`.",
+            "By the client's clock the gateway's certificate has expired or is not valid yet: the alert is one for both. Compare that clock with the times of the certificate below, and mend it if it is wrong.",
+            "If the client's clock is right, it is the gateway's certificate: `handfast check` says whether it is renewed in time.",
         ],
         AlertDescription::CertificateRevoked => {
             &["The client has a CRL in which the gateway's certificate stands: see `handfast crl`."]

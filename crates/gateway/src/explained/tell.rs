@@ -1,12 +1,15 @@
 //! The stories of what was kept, for whoever asks by a number, a device or a reason.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use admin::names::DeviceName;
 use admin::response::{RefusalEntry, Session};
 use explain::Side;
-use explain::kept::{Kept, Lack, Meeting, OpenSession, Outcome};
+use explain::kept::{Kept, Lack, Meeting, OpenSession, Outcome, Verdict};
 use explain::story::{Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION};
 
+use super::knocks::Counted;
 use super::{Explained, Refusal, drops};
 use crate::config::Keep;
 
@@ -32,15 +35,20 @@ impl Explained {
             Err(lack) => self.kept(refusal.connection, *lack),
         };
         let whom = match (&refusal.entry.device, refusal.verdict.by) {
-            (Some(device), _) => format!("refused {device}"),
-            (None, Some(_)) => "refused".to_owned(),
-            (None, None) => "given up".to_owned(),
+            (Some(device), Some(Side::Server)) => format!("refused {device}"),
+            (None, Some(Side::Server)) => "refused a client that it does not know".to_owned(),
+            (Some(device), Some(Side::Client)) => format!("{device} broke it off"),
+            (None, Some(Side::Client)) => "the client broke it off".to_owned(),
+            (Some(device), None) => format!("given up on {device}"),
+            (None, None) => "given up on a client that it does not know".to_owned(),
         };
+        let (code, number) = (&refusal.entry.reason, refusal.entry.number);
         let sentence = match refusal.since {
             Some(_) => ended(refusal),
-            None => format!("{whom}: {}", refusal.entry.sentence),
+            None => format!("{whom}: {code}, number {number} of `explain failure`"),
         };
-        let why = refusal.verdict.clone();
+        let judged = [sentence].into_iter().chain(clock_of(refusal));
+        let why = for_device(&refusal.verdict, refusal.entry.device.as_ref());
         let (at, outcome) = match refusal.since {
             Some(since) => (since, Outcome::Ended { at: refusal.at, why }),
             None => (refusal.at, Outcome::Over(why)),
@@ -52,7 +60,7 @@ impl Explained {
             server: refusal.server.clone().unwrap_or_else(|| US.to_owned()),
             at,
             kept: kept.as_deref().map_err(|lack| *lack),
-            judgements: vec![Judgement { by: US.to_owned(), sentence }],
+            judgements: judged.map(|sentence| Judgement { by: US.to_owned(), sentence }).collect(),
             records: records_of(refusal),
             keys: Vec::new(),
             outcome,
@@ -65,10 +73,19 @@ impl Explained {
         self.book().reasons().into_iter().collect()
     }
 
-    /// Packets that were dropped for this reason, if any were.
-    pub(crate) fn drops(&self, code: &str, counted: u64, at: u64) -> Option<Stories> {
+    /// Packets that were dropped for this reason, if any were, and where the last one seems to come from.
+    pub(crate) fn drops(
+        &self,
+        code: &str,
+        counted: u64,
+        last: Option<SocketAddr>,
+        at: u64,
+    ) -> Option<Stories> {
         let verdict = drops::verdict(code).filter(|_| counted > 0)?;
-        let sentence = format!("dropped {counted} since the start: {}", verdict.sentence);
+        let last = last.map_or_else(String::new, |source| {
+            format!("; the last that was looked at closely had the source {source}, which anybody may have written")
+        });
+        let sentence = format!("dropped without an answer, since the start: {counted}{last}");
         let meeting = Meeting {
             protocol: Protocol::OpenVpn,
             transport: drops::transport(code),
@@ -82,6 +99,27 @@ impl Explained {
             outcome: Outcome::Over(verdict),
         };
         Some(one(meeting.story()))
+    }
+
+    /// Whether packets of clients arrive, and answers come back to them, as far as that is counted.
+    pub(crate) fn knocks(counted: &Counted<'_>, at: u64) -> Stories {
+        let judgements = counted
+            .sentences()
+            .into_iter()
+            .map(|sentence| Judgement { by: US.to_owned(), sentence });
+        let meeting = Meeting {
+            protocol: Protocol::OpenVpn,
+            transport: "udp",
+            client: "somebody".to_owned(),
+            server: US.to_owned(),
+            at,
+            kept: Err(counted.lack()),
+            judgements: judgements.collect(),
+            records: None,
+            keys: Vec::new(),
+            outcome: Outcome::Over(counted.verdict()),
+        };
+        one(meeting.story())
     }
 
     /// An open session's, with its keys as they are.
@@ -138,6 +176,24 @@ fn ended(end: &Refusal) -> String {
         None => format!("the session{whose} ended"),
     };
     format!("{how}: {reason}, number {number} of `explain failure`")
+}
+
+/// By which clock a time was judged.
+fn clock_of(refusal: &Refusal) -> Option<String> {
+    let judged =
+        matches!(refusal.verdict.code.as_str(), "expired" | "not_yet_valid" | "ca_expired");
+    let at = refusal.entry.at.whole_second();
+    judged.then(|| format!("its own clock said {at}, and by that it judged the certificate"))
+}
+
+/// With the device's name in the commands that need one, where it is known.
+fn for_device(verdict: &Verdict, device: Option<&DeviceName>) -> Verdict {
+    let Some(device) = device else { return verdict.clone() };
+    let named = |mend: &String| {
+        mend.replace("USER/DEVICE", &device.to_string())
+            .replace(" enable USER`", &format!(" enable {}`", device.user))
+    };
+    Verdict { mends: verdict.mends.iter().map(named).collect(), ..verdict.clone() }
 }
 
 /// What the records say of the certificate of somebody who was refused, where that is why.

@@ -10,7 +10,9 @@ use store::{Actor, EventKind};
 
 use crate::context::Context;
 use crate::error::GatewayError;
-use crate::explained::{is_reason, micros};
+use crate::explained::knocks::{ANSWERS_LOST, Counted, NOTHING_ARRIVES};
+use crate::explained::{Explained, is_reason, micros};
+use crate::operations::common::remotes;
 
 /// What was kept of handshakes.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ impl Handshakes<'_> {
         let stories = match which {
             ExplainTarget::LastRefusal => explained.refusal(None),
             ExplainTarget::Refusal { number } => explained.refusal(Some(*number)),
+            ExplainTarget::Reason { code } if is_of_knocks(code) => Some(self.knocks().await),
             ExplainTarget::Reason { code } => match explained.refusal_for(code) {
                 None => self.drops(code).await,
                 refusal => refusal,
@@ -48,8 +51,23 @@ impl Handshakes<'_> {
     }
 
     async fn drops(&self, code: &str) -> Option<Stories> {
-        let counted = self.at.doors.counters().await.drops.get(code).copied()?;
-        self.at.explained.drops(code, counted, micros(self.at.clock.now()))
+        let counters = self.at.doors.counters().await;
+        let (counted, last) =
+            (*counters.drops.get(code)?, counters.drop_sources.get(code).copied());
+        self.at.explained.drops(code, counted, last, micros(self.at.clock.now()))
+    }
+
+    async fn knocks(&self) -> Stories {
+        let counters = self.at.doors.counters().await;
+        let policy = self.at.view.policy();
+        let counted = Counted {
+            knocks: counters.knocks,
+            drops: &counters.drops,
+            since: self.at.started,
+            remotes: &remotes(&policy.config),
+            listen: &policy.config.vpn.listen,
+        };
+        Explained::knocks(&counted, micros(self.at.clock.now()))
     }
 
     async fn missing(&self, which: &ExplainTarget) -> GatewayError {
@@ -103,6 +121,11 @@ impl Handshakes<'_> {
             tracing::error!(error, "the event log does not tell who had a handshake explained");
         }
     }
+}
+
+/// Whether it is told by the count of first packets.
+fn is_of_knocks(code: &str) -> bool {
+    [NOTHING_ARRIVES, ANSWERS_LOST].contains(&code)
 }
 
 /// The newest of them, and how many there are besides: one device may have thousands of connections to virtual servers.

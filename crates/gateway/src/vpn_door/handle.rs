@@ -162,6 +162,7 @@ impl Door for VpnHandle {
             let drops = by_cause(figures.control.control_drops.into_iter(), data.losses());
             Counters {
                 sessions: figures.control.sessions,
+                knocks: figures.control.knocks,
                 handshakes_begun: figures.control.handshakes_begun,
                 handshakes_done: figures.control.sessions_opened,
                 renegotiations: figures.control.renegotiations,

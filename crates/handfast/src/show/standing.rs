@@ -100,7 +100,8 @@ impl Said {
                 return format!("no answer: {}", self.problem.as_deref().unwrap_or_default());
             }
         };
-        if let Some(reason) = self.reason {
+        let reason = self.reason.filter(|reason| *reason != RevocationReason::Unspecified);
+        if let Some(reason) = reason {
             text.push_str(&format!(" ({reason})"));
         }
         text.push_str(&format!(", as of {}", moment(self.this_update)));

@@ -5,6 +5,7 @@ use std::path::Path;
 use admin::failure::Failure;
 use clock::Timestamp;
 use explain::story::{Inquiry, Means};
+use names::RevocationReason;
 
 use super::super::standing::{Shown, said_of};
 use crate::show::standing::{Answer, Said, Source};
@@ -62,7 +63,8 @@ fn sentence(said: &Said) -> String {
     match (said.answer, &said.problem) {
         (Answer::Good, _) => format!("Not revoked, says the CA: {whom}."),
         (Answer::Revoked, _) => {
-            let reason = said.reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+            let reason = said.reason.filter(|reason| *reason != RevocationReason::Unspecified);
+            let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
             let at = said.revoked_at.map_or_else(String::new, |at| format!(" since {at}"));
             format!("Revoked{at}{reason}, says the CA: {whom}.")
         }
