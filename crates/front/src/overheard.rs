@@ -137,8 +137,10 @@ impl Heard {
             Wanted::All => self.take(),
             Wanted::Nothing | Wanted::Refused => None,
         };
-        // With it the secrets, where the report wants none.
-        self.ear = None;
+        // The connection's TLS has the key log for as long as it lasts: nothing may be left in there.
+        if let Some(ear) = self.ear.take() {
+            ear.close();
+        }
         self.bytes = Vec::new();
         told
     }
