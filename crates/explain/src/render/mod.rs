@@ -20,6 +20,7 @@ pub use html::html;
 pub use mermaid::mermaid;
 pub use svg::svg;
 pub use term::{short, term};
+pub use words::capital;
 
 /// The format that docs/explain-json.md describes.
 pub fn json(stories: &Stories) -> String {

@@ -123,7 +123,7 @@ pub(super) fn reason(step: &Step) -> Option<String> {
 }
 
 /// A sentence of a log, which begins with a small letter, as one that stands by itself.
-pub(super) fn capital(sentence: &str) -> String {
+pub fn capital(sentence: &str) -> String {
     let mut letters = sentence.chars();
     let first = letters.next().map(char::to_uppercase);
     first.into_iter().flatten().chain(letters).collect()

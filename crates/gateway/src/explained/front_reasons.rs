@@ -6,6 +6,7 @@
 use explain::Side;
 use explain::catalogue::Kind;
 use explain::kept::Verdict;
+use explain::render::capital;
 use front::{Ended, Refused};
 
 const GATEWAY: Option<Side> = Some(Side::Server);
@@ -109,9 +110,7 @@ fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
 /// What stands behind the semicolon, as a sentence.
 fn mend(sentence: &str) -> String {
     let mend = sentence.rsplit_once("; ").map_or("the gateway's log says more", |(_, mend)| mend);
-    let mut letters = mend.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    format!("{}.", capital(mend))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use explain::KeyLog;
 use explain::Side;
 use explain::kept::Verdict;
 use explain::live::Speech;
+use explain::render::capital;
 use explain::story::Story;
 use starttls::{Fault, Step, Upgrade};
 use uplink::Target;
@@ -114,11 +115,6 @@ fn quoted(said: &[u8]) -> Option<String> {
     let line = lines.join(" / ");
     let fit = line.chars().take(LONGEST).map(|c| if c.is_control() { '?' } else { c });
     Some(fit.collect()).filter(|line: &String| !line.is_empty())
-}
-
-fn capital(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A list of what a server offers has that much.
