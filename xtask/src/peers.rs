@@ -292,7 +292,7 @@ pub(crate) const EXIM: Unpacked = Unpacked {
 
 /// A news server, which can be installed only where the machine has a whole name.
 pub(crate) const INN: Unpacked = Unpacked {
-    packages: "inn2 libcanlock3 libpython3.11 libperl5.36",
+    packages: "inn2 inn2-inews libcanlock3 libpython3.11 libperl5.36",
     folder: "peers/inn",
     programs: &["usr/lib/news/bin/innd", "usr/lib/news/bin/nnrpd"],
     purpose: "news by STARTTLS",

@@ -43,7 +43,8 @@ impl Inn {
         fs::copy(&certified.key, folder.join("key.pem")).expect("a copy");
         give(&folder, "news");
         let made = as_news(&folder, programs, "makedbz").args(["-i", "-o", "-s", "1000"]).output();
-        assert!(made.is_ok_and(|made| made.status.success()), "no history");
+        let made = made.expect("makedbz runs");
+        assert!(made.status.success(), "no history: {}", String::from_utf8_lossy(&made.stderr));
         give(&folder, "news");
         let mut command = as_news(&folder, programs, "innd");
         command.args(["-f", "-P", &PORT.to_string()]);
