@@ -116,6 +116,22 @@ impl Action {
             _ => false,
         }
     }
+
+    /// Whether this process shakes hands itself, as a client.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        match self {
+            Action::Explain(order) => match &order.what {
+                Explained::Tls(_) | Explained::Vpn { .. } | Explained::Demo => true,
+                Explained::Capture(_) | Explained::Gateway { .. } => false,
+            },
+            Action::Connect(_)
+            | Action::Demo { .. }
+            | Action::Tls(_)
+            | Action::OcspAsk(_)
+            | Action::Bench(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What of a listing to show; all of it has to hold.

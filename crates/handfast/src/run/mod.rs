@@ -26,6 +26,7 @@ mod demo;
 mod events;
 mod explain;
 mod guard;
+mod key_logs;
 mod listing;
 mod locked_key;
 mod log;
@@ -62,6 +63,9 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         process::keep_memory_private();
     }
     signer::declare(matches!(action, Action::Up { .. }));
+    if action.speaks_tls() {
+        key_logs::say();
+    }
     let width = width(wide, std::io::stdout().is_terminal());
     let form = Form { json, width, columns: &columns };
     match action {

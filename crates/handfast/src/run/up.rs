@@ -37,6 +37,9 @@ pub(crate) struct UpOptions {
 /// Runs until it is told to stop.
 pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
     super::log::start("info");
+    if let Some(refused) = super::key_logs::refused() {
+        tracing::warn!("{refused}");
+    }
     let sockets = inherited()?;
     super::process::room_for_a_gateway(workers(&options))?;
     let runtime =

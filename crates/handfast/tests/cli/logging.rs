@@ -98,14 +98,6 @@ impl Gateway {
     pub(crate) fn secrets(&self) -> (String, Vec<Vec<u8>>) {
         (self.secrets.log.lock().unwrap().clone(), self.secrets.keys.lock().unwrap().clone())
     }
-
-    /// What its profile holds: the shared key, and the lines of the device's.
-    pub(crate) fn of_profile(&self) -> Vec<Vec<u8>> {
-        let (_, key) = self.alice.to_pem();
-        let lines = key.lines().filter(|line| !line.starts_with("-----"));
-        let lines = lines.map(|line| line.as_bytes().to_vec());
-        lines.chain([shared_key().as_bytes().to_vec()]).collect()
-    }
 }
 
 impl Drop for Gateway {

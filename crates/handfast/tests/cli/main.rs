@@ -8,6 +8,7 @@ mod ca_key;
 mod certs;
 mod explain;
 mod explain_refused;
+mod key_logs;
 mod limits;
 mod listings;
 mod logging;
