@@ -61,7 +61,7 @@ fn renderers(bytes: &[u8]) {
 fn captured(bytes: &[u8]) -> Option<Stories> {
     let keys = if bytes.len().is_multiple_of(2) { GIVEN.clone() } else { Keys::default() };
     let known = Known { log: Arc::default(), keys };
-    read_opening(bytes, known, |_| {}).ok().map(|(stories, _)| stories)
+    read_opening(bytes, known, None, |_| {}).ok().map(|(stories, _)| stories)
 }
 
 /// The first byte of each piece says whose it is and how long.

@@ -70,6 +70,11 @@ fn the_examples_of_bench_run() {
 }
 
 #[test]
+fn the_examples_of_explain_run() {
+    run("docs/explain.md");
+}
+
+#[test]
 fn the_examples_of_the_tls_door_run() {
     run("docs/tls.md");
 }
@@ -181,8 +186,17 @@ impl Folder {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             fs::set_permissions(&program, mode).unwrap();
         }
+        fs::write(folder.0.join("wire.pcap"), wire()).unwrap();
         folder
     }
+}
+
+/// A capture of two conversations: two recordings behind one head.
+fn wire() -> Vec<u8> {
+    const HEAD: usize = 24;
+    let recorded =
+        |name| fs::read(root().join("crates/explain/tests/captures").join(name)).unwrap();
+    [&recorded("vpn-connect.pcap")[..], &recorded("starttls-smtp.pcap")[HEAD..]].concat()
 }
 
 impl Drop for Folder {
@@ -196,7 +210,7 @@ fn root() -> PathBuf {
 }
 
 /// The documents whose examples have a test above.
-const RUN: [&str; 8] = [
+const RUN: [&str; 9] = [
     "README.md",
     "ca.md",
     "command-line.md",
@@ -205,6 +219,7 @@ const RUN: [&str; 8] = [
     "connect.md",
     "bench.md",
     "tls.md",
+    "explain.md",
 ];
 
 /// The machine: system folders that nobody else sees, somebody else's firewall, and the service

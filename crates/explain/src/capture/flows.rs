@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::Known;
 use super::conversation::{Ends, OverTcp, OverUdp, Reading};
+use super::endpoint::Endpoint;
 use super::frames::Frame;
 use super::layers::{Carried, Carrier, carried};
 use crate::openvpn::{Opened, Session, TunnelPacket};
@@ -16,17 +17,21 @@ use crate::story::{LeftOut, Stories, Story, VERSION};
 /// The most conversations that are followed, and told.
 const MOST_CONVERSATIONS: usize = 16;
 /// The most that are remembered as neither TLS nor OpenVPN.
-const MOST_OTHERS: usize = 4_096;
+pub(super) const MOST_OTHERS: usize = 4_096;
 
 const TOO_MANY: &str = "more conversations than are told of one file";
 const NEITHER: &str = "neither TLS nor OpenVPN from its first byte";
+const ELSEWHERE: &str = "neither end is the one that was asked for";
 const BEGAN_BEFORE: &str = "it began before the capture did";
 
 /// Both addresses, the lower first, and whether it is TCP.
-type Pair = (SocketAddr, SocketAddr, bool);
+pub(super) type Pair = (SocketAddr, SocketAddr, bool);
 
 pub(super) struct Flows {
     reading: Reading,
+    /// The end that was asked for, and whether anything had it.
+    only: Option<Endpoint>,
+    found: bool,
     udp: BTreeMap<Pair, (SocketAddr, OverUdp)>,
     tcp: BTreeMap<Pair, (SocketAddr, OverTcp)>,
     others: BTreeMap<Pair, &'static str>,
@@ -38,9 +43,11 @@ pub(super) struct Flows {
 
 impl Flows {
     /// `opening` opens data packets of tunnels too.
-    pub(super) fn new(known: Known, opening: bool) -> Self {
+    pub(super) fn new(known: Known, only: Option<Endpoint>, opening: bool) -> Self {
         Self {
             reading: Reading { known, opening },
+            only,
+            found: false,
             udp: BTreeMap::new(),
             tcp: BTreeMap::new(),
             others: BTreeMap::new(),
@@ -56,6 +63,11 @@ impl Flows {
         std::mem::take(&mut self.opened)
     }
 
+    /// Whether nothing had the end that was asked for.
+    pub(super) fn misses_it(&self) -> bool {
+        self.only.is_some() && !self.found
+    }
+
     /// What became of all data packets.
     pub(super) fn counts(&self) -> Opened {
         self.counts
@@ -68,6 +80,11 @@ impl Flows {
 
     pub(super) fn frame(&mut self, frame: &Frame<'_>) {
         let Some(carried) = carried(frame.link, frame.bytes) else { return };
+        if self.only.is_some_and(|only| !only.is_of(&carried)) {
+            let tcp = carried.kind != Carrier::Udp;
+            return self.other(pair(&carried, tcp), ELSEWHERE);
+        }
+        self.found = true;
         match carried.kind {
             Carrier::Udp => self.datagram(frame, &carried),
             Carrier::Tcp { sequence, syn, ack, fin, rst } => {
@@ -176,14 +193,14 @@ impl Flows {
 
     fn left_out(&self) -> Vec<LeftOut> {
         let count = |why: &str| self.others.values().filter(|have| **have == why).count() as u64;
-        let all = [NEITHER, BEGAN_BEFORE, TOO_MANY].map(|why| (why, count(why)));
+        let all = [NEITHER, BEGAN_BEFORE, TOO_MANY, ELSEWHERE].map(|why| (why, count(why)));
         let more = ("so many that they were not looked at any more; packets", self.uncounted);
         let all = all.into_iter().chain([more]).filter(|(_, count)| *count > 0);
         all.map(|(reason, count)| LeftOut { reason: reason.to_owned(), count }).collect()
     }
 }
 
-fn pair(carried: &Carried<'_>, tcp: bool) -> Pair {
+pub(super) fn pair(carried: &Carried<'_>, tcp: bool) -> Pair {
     let (from, to) = (carried.from, carried.to);
     if from < to { (from, to, tcp) } else { (to, from, tcp) }
 }

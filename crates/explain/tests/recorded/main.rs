@@ -9,6 +9,7 @@
 mod endings;
 mod keys;
 mod legal;
+mod only;
 mod recordings;
 mod shown;
 mod words;

@@ -45,7 +45,7 @@ fn opened_packets_are_a_capture_for_other_programs_and_are_in_no_story() {
     let meeting = Meeting::new(Admit::Yes).run(&[Act::Data]);
     let mut file = written::head();
     let known = known(&meeting.log_text());
-    let (stories, _) = read_opening(meeting.pcap().as_slice(), known, |packet| {
+    let (stories, _) = read_opening(meeting.pcap().as_slice(), known, None, |packet| {
         file.extend_from_slice(&written::packet(packet));
     })
     .unwrap();
@@ -63,7 +63,7 @@ type Packets = Vec<(Side, Vec<u8>)>;
 
 fn open(meeting: &Meeting, log: &str) -> (Opened, Packets) {
     let mut packets = Packets::new();
-    let (_, opened) = read_opening(meeting.pcap().as_slice(), known(log), |packet| {
+    let (_, opened) = read_opening(meeting.pcap().as_slice(), known(log), None, |packet| {
         packets.push((packet.from, packet.bytes.to_vec()));
     })
     .unwrap();

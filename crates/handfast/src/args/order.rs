@@ -12,6 +12,7 @@ use admin::request::{CertificateUsage, DeviceDeed, ExplainTarget, Request, UserD
 use clap_complete::Shell;
 use client::Revocation;
 use clock::Timestamp;
+use explain::capture::Endpoint;
 use gateway::FirstStart;
 use gateway::profile::{Form, System};
 use load::PacketSettings;
@@ -362,6 +363,8 @@ pub(crate) struct ExplainCaptureOrder {
     pub(crate) file: PathBuf,
     pub(crate) keylog: Option<PathBuf>,
     pub(crate) tls_auth: Vec<PathBuf>,
+    /// Whose conversations are told; of all, where none is named.
+    pub(crate) only: Option<Endpoint>,
     /// Where the tunnels' packets go, opened.
     pub(crate) open_data: Option<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! `handfast explain`: recordings of other programs, and a server of OpenSSL's.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::tls::Service;
 #[test]
 fn a_capture_is_told_in_every_format() {
     let cli = Cli::new();
-    let (capture, keys) = (captures("tls1_3-p256.pcap"), captures("tls1_3-p256.keys"));
+    let (capture, keys) = (captures("tls1_3-p256.pcap"), own_keys(&cli, "tls1_3-p256.keys"));
     let words = format!("explain capture {} --keylog {}", capture.display(), keys.display());
     assert!(cli.ok(&words).contains("END: the handshake is complete."));
     assert!(cli.ok(&format!("{words} --json")).starts_with("{\n  \"version\": 1"));
@@ -186,6 +186,14 @@ fn a_handshake_of_our_own_that_is_refused_is_told_in_short_with_an_exit_code() {
     let lines = |text: &str| text.lines().count();
     assert!(lines(&short.out) < 30 && lines(&whole.out) > 100, "{}", short.out);
     cli.fails(2, &format!("{words} --short --format svg"));
+}
+
+/// A key log of a recording, as its owner has it.
+pub(crate) fn own_keys(cli: &Cli, name: &str) -> PathBuf {
+    let keys = cli.path(name);
+    fs::copy(captures(name), &keys).unwrap();
+    fs::set_permissions(&keys, Permissions::from_mode(0o600)).unwrap();
+    keys
 }
 
 pub(crate) fn captures(name: &str) -> PathBuf {

@@ -45,6 +45,9 @@ pub(crate) struct ExplainCapture {
     /// A tls-auth key, or a profile with one, to check OpenVPN's packets with
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_auth: Vec<PathBuf>,
+    /// Only what has this address, port or both at either end: 192.0.2.1, :443, 192.0.2.1:443, [2001:db8::1]:443
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) only: Option<String>,
     /// Open the tunnels' packets too, which needs --keylog, and write them to this new capture file
     #[arg(long, value_name = "NEW.pcap", requires = "keylog")]
     pub(crate) open_data: Option<PathBuf>,

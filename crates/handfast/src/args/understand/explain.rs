@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use admin::failure::{Failure, FailureKind};
 use admin::request::ExplainTarget;
+use explain::capture::{Endpoint, NotAnEndpoint};
 use uplink::Target;
 
 use super::words::device_name;
@@ -17,8 +18,9 @@ use crate::args::typed::explain::{
 
 pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, Failure> {
     let (what, shape) = match typed {
-        Explain::Capture(ExplainCapture { file, keylog, tls_auth, open_data, shape }) => {
-            let order = ExplainCaptureOrder { file, keylog, tls_auth, open_data };
+        Explain::Capture(ExplainCapture { file, keylog, tls_auth, only, open_data, shape }) => {
+            let only = only.as_deref().map(endpoint).transpose()?;
+            let order = ExplainCaptureOrder { file, keylog, tls_auth, only, open_data };
             (Explained::Capture(order), shape)
         }
         Explain::Tls(ExplainTls { server, name, starttls, device, ask, http, ca, shape }) => {
@@ -55,6 +57,14 @@ fn diff(a: PathBuf, b: PathBuf, written: Written) -> Result<Action, Failure> {
             Ok(Action::ExplainDiff { a, b, written })
         }
     }
+}
+
+fn endpoint(typed: &str) -> Result<Endpoint, Failure> {
+    typed.parse().map_err(|error: NotAnEndpoint| {
+        Failure::new(FailureKind::Usage, format!("--only {typed} is no end of a conversation"))
+            .caused_by(&error)
+            .hint("write 192.0.2.1, :443, 192.0.2.1:443 or [2001:db8::1]:443; a capture has no names, and `getent hosts NAME` says which address one has")
+    })
 }
 
 fn target(server: &str, starttls: Option<&str>, name: Option<&str>) -> Result<Target, Failure> {

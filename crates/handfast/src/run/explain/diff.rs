@@ -8,6 +8,7 @@ use explain::render;
 use explain::story::{Stories, VERSION};
 
 use super::super::output::Output;
+use super::written::{keep, put};
 use crate::args::order::Written;
 use crate::args::typed::explain::FormatWord;
 
@@ -16,6 +17,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Compares the first stories of two files.
 pub(crate) fn run(a: &Path, b: &Path, written: &Written) -> Result<Output, Failure> {
+    keep(written, [a, b])?;
     let (left, right) = (stories(a)?, stories(b)?);
     let parted = explain::diff::parting(&left, &right);
     let exit_code = if parted.is_some() { FailureKind::FindingsBad.exit_code() } else { 0 };
@@ -24,7 +26,7 @@ pub(crate) fn run(a: &Path, b: &Path, written: &Written) -> Result<Output, Failu
         FormatWord::Html => render::diff_html(parted.as_ref()),
         _ => render::diff(parted.as_ref(), written.text_width),
     };
-    Ok(Output { exit_code, ..super::put(text, written)? })
+    Ok(Output { exit_code, ..put(text, written)? })
 }
 
 fn stories(file: &Path) -> Result<Stories, Failure> {

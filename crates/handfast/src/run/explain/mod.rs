@@ -9,9 +9,9 @@ mod secrets;
 mod tap;
 mod tls;
 mod vpn;
+mod written;
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use admin::failure::{Failure, FailureKind};
 use explain::render;
@@ -26,6 +26,7 @@ pub(super) use diff::run as run_diff;
 
 /// Tells what was asked for.
 pub(super) fn run(data: &Path, order: ExplainOrder) -> Result<Output, Failure> {
+    keep_what_is_named(&order)?;
     let own = match order.what {
         Explained::Tls(order) => tls::story(&order, data)?,
         Explained::Vpn { profile } => vpn::story(&profile)?,
@@ -48,6 +49,20 @@ fn came_of(ending: &Ending) -> u8 {
     }
 }
 
+/// Nothing that a story is told from is written over, nor what else is written.
+fn keep_what_is_named(order: &ExplainOrder) -> Result<(), Failure> {
+    let named: Vec<&PathBuf> = match &order.what {
+        Explained::Capture(what) => {
+            let beside = what.keylog.iter().chain(&what.tls_auth).chain(&what.open_data);
+            beside.chain([&what.file]).collect()
+        }
+        Explained::Tls(order) => order.ca.iter().chain(&order.device).collect(),
+        Explained::Vpn { profile } => vec![profile],
+        Explained::Gateway { .. } | Explained::Demo => Vec::new(),
+    };
+    written::keep(&order.written, named.into_iter().map(PathBuf::as_path))
+}
+
 fn one(story: Story) -> Stories {
     Stories { version: VERSION, stories: vec![story], left_out: Vec::new() }
 }
@@ -61,15 +76,5 @@ fn write(stories: &Stories, written: &Written) -> Result<Output, Failure> {
         FormatWord::Json => render::json(stories),
         FormatWord::Mermaid => render::mermaid(stories),
     };
-    put(text, written)
-}
-
-/// Prints it, or writes it where it was asked to be.
-fn put(text: String, written: &Written) -> Result<Output, Failure> {
-    let Some(out) = &written.out else { return Ok(Output::done(text)) };
-    fs::write(out, text).map_err(|error| {
-        Failure::new(FailureKind::Environment, format!("{} can't be written", out.display()))
-            .caused_by(&error)
-    })?;
-    Ok(Output::done(format!("{}\n", out.display())))
+    written::put(text, written)
 }
