@@ -288,7 +288,7 @@ fn a_stale_answer_settles_nothing() {
     assert_eq!(world.standings.take_ocsp(&world.subject(), &answer, last), Ok(()));
     assert!(matches!(world.verdict(last), Verdict::Good { .. }));
     assert_eq!(world.verdict(late), Verdict::Open);
-    let stale = NotTaken::Ocsp(OcspError::Stale { at: now().after(HOUR) });
+    let stale = NotTaken::Ocsp(OcspError::Stale { of: now(), at: now().after(HOUR) });
     assert_eq!(world.fresh().take_ocsp(&world.subject(), &answer, late), Err(stale));
     assert_eq!(world.handshake_at(&answer, late), Ok(()));
     assert_eq!(world.verdict(late), Verdict::Open);

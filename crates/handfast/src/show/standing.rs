@@ -2,7 +2,6 @@
 
 use clock::Timestamp;
 use names::RevocationReason;
-use pki::ocsp::OcspError;
 use pki::standing::Subject;
 use serde::Serialize;
 
@@ -36,6 +35,9 @@ pub(crate) struct Said {
     /// Whose word it is.
     #[serde(skip)]
     pub(crate) signer: Option<String>,
+    /// When that was signed.
+    #[serde(skip)]
+    pub(crate) signed_at: Option<Timestamp>,
     pub(crate) revoked_at: Option<Timestamp>,
     pub(crate) reason: Option<RevocationReason>,
     /// Whether it was signed for this question.
@@ -76,18 +78,13 @@ impl Said {
             this_update: None,
             next_update: None,
             signer: None,
+            signed_at: None,
             revoked_at: None,
             reason: None,
             fresh: false,
             problem: Some(why),
             stale: false,
         }
-    }
-
-    /// Nothing that counts, for this reason.
-    pub(crate) fn of_error(source: Source, url: Option<&str>, error: &OcspError) -> Self {
-        let stale = matches!(error, OcspError::Stale { .. });
-        Self { stale, ..Self::none(source, url, error.to_string()) }
     }
 
     fn words(&self) -> String {

@@ -15,6 +15,7 @@ mod listings;
 mod logging;
 mod many;
 mod mistakes;
+mod openssl_ca;
 mod profiles;
 mod records;
 mod revocation_boxes;

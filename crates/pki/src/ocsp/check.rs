@@ -175,7 +175,7 @@ fn check_times(answer: &CertAnswer, now: Timestamp) -> Result<Timestamp, OcspErr
         return Err(OcspError::NoNextUpdate);
     }
     if now > next_update.after(CLOCK_TOLERANCE) {
-        return Err(OcspError::Stale { at: next_update });
+        return Err(OcspError::Stale { of: answer.this_update, at: next_update });
     }
     Ok(next_update)
 }
@@ -224,9 +224,11 @@ pub enum OcspError {
     },
     /// It does not say until when it holds.
     NoNextUpdate,
-    /// It held until then.
+    /// It held until then. All else about it is right.
     Stale {
-        /// When.
+        /// The moment that it speaks of.
+        of: Timestamp,
+        /// When it ended.
         at: Timestamp,
     },
 }
@@ -271,7 +273,7 @@ impl fmt::Display for OcspError {
                 return write!(f, "the OCSP response is of {at}; check this machine's clock");
             }
             Self::NoNextUpdate => "the OCSP response does not say until when it holds",
-            Self::Stale { at } => return write!(f, "the OCSP response held until {at}"),
+            Self::Stale { at, .. } => return write!(f, "the OCSP response held until {at}"),
         })
     }
 }

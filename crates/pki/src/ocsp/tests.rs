@@ -133,7 +133,7 @@ fn a_replayed_answer_is_found_out_by_its_nonce_and_by_its_time() {
     let late = |by| OcspExpected { now: now().after(HOUR + by), ..expected };
     assert!(check(&ahead, &late(CLOCK_TOLERANCE)).is_ok());
     let stale = check(&ahead, &late(CLOCK_TOLERANCE + SECOND));
-    assert_eq!(stale, Err(OcspError::Stale { at: now().after(HOUR) }));
+    assert_eq!(stale, Err(OcspError::Stale { of: now(), at: now().after(HOUR) }));
     let slow = |by| OcspExpected { now: now().before(by), ..expected };
     assert!(check(&ahead, &slow(CLOCK_TOLERANCE)).is_ok());
     let early = check(&ahead, &slow(CLOCK_TOLERANCE + SECOND));

@@ -46,7 +46,7 @@ fn inquiry(said: &Said) -> Inquiry {
             Source::Crl => Means::Crl,
         },
         answer: answer.to_owned(),
-        signed_at: seconds(said.this_update),
+        signed_at: seconds(said.signed_at),
         signed_by: said.signer.clone(),
         good_until: seconds(said.next_update),
         asked_at: said.url.clone(),

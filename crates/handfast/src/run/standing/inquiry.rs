@@ -53,7 +53,7 @@ impl<'a> Questions<'a> {
     fn stapled(&self, staple: &[u8], now: Timestamp) -> Said {
         match check(staple, &self.expected(None, now)) {
             Ok(verdict) => self.of_verdict(Source::Staple, None, &verdict, staple),
-            Err(error) => Said::of_error(Source::Staple, None, &error),
+            Err(error) => self.not_taken(Source::Staple, None, &error, staple),
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> Questions<'a> {
             Ok(verdict) => {
                 Said { fresh, ..self.of_verdict(Source::Ocsp, Some(url), &verdict, &octets) }
             }
-            Err(error) => Said::of_error(Source::Ocsp, Some(url), &error),
+            Err(error) => self.not_taken(Source::Ocsp, Some(url), &error, &octets),
         }
     }
 
@@ -95,27 +95,43 @@ impl<'a> Questions<'a> {
             Err(error) => return none(error.to_string()),
         };
         let now = clock.now().into();
-        if crl.is_expired(now) {
-            let why = NotTaken::CrlStale { at: crl.next_update() }.to_string();
-            return Said { stale: true, ..none(why) };
-        }
         if crl.is_from_the_future(now) {
             return none(NotTaken::CrlFromTheFuture { at: crl.this_update() }.to_string());
         }
-        let revoked = crl.revoked().get(&self.serial).copied();
-        Said {
-            source: Source::Crl,
-            url: Some(url.to_owned()),
-            answer: if revoked.is_some() { Answer::Revoked } else { Answer::Good },
+        let signed = |said: Said| Said {
             this_update: Some(crl.this_update()),
             next_update: Some(crl.next_update()),
             signer: Some(format!("CN={}", self.issuer.name())),
+            signed_at: Some(crl.this_update()),
+            ..said
+        };
+        if crl.is_expired(now) {
+            let why = NotTaken::CrlStale { at: crl.next_update() }.to_string();
+            return signed(Said { stale: true, ..none(why) });
+        }
+        let revoked = crl.revoked().get(&self.serial).copied();
+        signed(Said {
+            answer: if revoked.is_some() { Answer::Revoked } else { Answer::Good },
             revoked_at: revoked.map(|revoked| revoked.at),
             reason: revoked.map(|revoked| revoked.reason),
-            fresh: false,
             problem: None,
-            stale: false,
-        }
+            ..none(String::new())
+        })
+    }
+
+    /// What a response can't be used for, and why. One whose time is over was found right in all else, so that its times
+    /// and its signer are known.
+    fn not_taken(
+        &self,
+        source: Source,
+        url: Option<&str>,
+        error: &OcspError,
+        response: &[u8],
+    ) -> Said {
+        let none = Said::none(source, url, error.to_string());
+        let &OcspError::Stale { of, at } = error else { return none };
+        let over = Said { this_update: Some(of), next_update: Some(at), stale: true, ..none };
+        self.signed(over, response)
     }
 
     /// What a response says whose signature was found right.
@@ -126,25 +142,30 @@ impl<'a> Questions<'a> {
         verdict: &OcspVerdict,
         response: &[u8],
     ) -> Said {
-        let signer = OcspResponse::from_der(response).ok();
-        let signer = signer.map(|response| response.signer(&[self.issuer.der()]));
         let (answer, revoked) = match verdict.status {
             OcspStatus::Good => (Answer::Good, None),
             OcspStatus::Unknown => (Answer::Unknown, None),
             OcspStatus::Revoked(Revocation { at, reason }) => (Answer::Revoked, Some((at, reason))),
         };
-        Said {
-            source,
-            url: url.map(str::to_owned),
+        let said = Said {
             answer,
             this_update: Some(verdict.this_update),
             next_update: Some(verdict.next_update),
-            signer,
             revoked_at: revoked.map(|(at, _)| at),
             reason: revoked.map(|(_, reason)| reason),
-            fresh: false,
             problem: None,
-            stale: false,
+            ..Said::none(source, url, String::new())
+        };
+        self.signed(said, response)
+    }
+
+    /// With when and by whom this was signed, where the signature was found right.
+    fn signed(&self, said: Said, response: &[u8]) -> Said {
+        let Ok(response) = OcspResponse::from_der(response) else { return said };
+        Said {
+            signer: Some(response.signer(&[self.issuer.der()])),
+            signed_at: Some(response.produced_at()),
+            ..said
         }
     }
 
