@@ -6,8 +6,11 @@
 //!    explain, sslyze, openssl, testssl ── router ── gateway's host: nginx, stunnel, postfix, dovecot, slapd, postgresql
 //! ```
 //!
-//! `HANDFAST_DAEMONS=slapd,postgresql` asks those alone.
+//! `HANDFAST_DAEMONS=slapd,postgresql` asks those alone. Of mail with STARTTLS and of HTTPS with a staple docs/handshakes
+//! has pages: `EXPLAIN_RECORD=1` writes their stories, from what Postfix and nginx say; without it, what is told is held
+//! against them, word by word.
 
+use std::any::Any;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -31,6 +34,7 @@ mod mail;
 #[allow(dead_code, reason = "the other test asks the daemons for more")]
 #[path = "starttls/postgresql.rs"]
 mod postgresql;
+mod told;
 
 use directory::Slapd;
 use house::Certified;
@@ -52,8 +56,9 @@ fn what_is_told_of_six_servers_of_others_is_what_judges_find() {
             return skip(name, &format!("{program} is not installed"));
         }
     }
-    let Some(street) = Street::open(name) else { return };
-    for server in wanted() {
+    let servers = wanted();
+    let Some(street) = Street::open(name, &servers) else { return };
+    for server in servers {
         let (ours, offer) = street.told(server);
         println!("FIGURE explain tls of {}: {ours:?}", server.daemon);
         let judged = street.judged_by_sslyze(&sslyze, server);
@@ -73,19 +78,39 @@ fn what_is_told_of_six_servers_of_others_is_what_judges_find() {
             println!("FIGURE testssl agrees about {}", server.daemon);
         }
     }
-    // One of them staples, so that this was compared too; and it has a line of HSTS.
-    assert_eq!(street.told(&SERVERS[0]).0.staple.as_deref(), Some("good"));
+}
+
+#[test]
+fn the_pages_of_mail_and_of_a_staple_say_what_postfix_and_nginx_do() {
+    let name = "the_pages_of_mail_and_of_a_staple_say_what_postfix_and_nginx_do";
+    for program in ["nginx", "postfix", "openssl", "curl"] {
+        if !on_path(program) {
+            return skip(name, &format!("{program} is not installed"));
+        }
+    }
+    let Some(street) = Street::open(name, &[server("nginx"), server("postfix")]) else { return };
+    let mail = street.explained(server("postfix"), &[]);
+    let clear = in_the_clear(&first(&mail));
+    for line in ["220 inner.test ESMTP Postfix", "STARTTLS", "220 2.0.0 Ready to start TLS"] {
+        assert!(clear.iter().any(|said| said.starts_with(line)), "{line:?} in {clear:?}");
+    }
+    told::hold("starttls-smtp", &mail);
+    let web = street.explained(server("nginx"), &["--http"]);
+    let ours = Ours::of(&first(&web));
+    assert_eq!(ours.staple.as_deref(), Some("good"));
     assert_eq!(street.hsts_told(), street.hsts_to_curl());
+    told::hold("https-staple", &web);
 }
 
 /// Those that are to be asked: all, or the ones that were named.
 fn wanted() -> Vec<&'static Server> {
     let Ok(only) = std::env::var("HANDFAST_DAEMONS") else { return SERVERS.iter().collect() };
-    let named = |name: &str| {
-        let server = SERVERS.iter().find(|server| server.daemon == name);
-        server.unwrap_or_else(|| panic!("HANDFAST_DAEMONS names {name:?}, which is none of ours"))
-    };
-    only.split(',').map(named).collect()
+    only.split(',').map(server).collect()
+}
+
+fn server(daemon: &str) -> &'static Server {
+    let server = SERVERS.iter().find(|server| server.daemon == daemon);
+    server.unwrap_or_else(|| panic!("{daemon:?} is none of the servers that are asked"))
 }
 
 /// A server, what its protocol is called by each of us, and the lifetime of its tickets as it is set.
@@ -134,16 +159,16 @@ const SERVERS: [Server; 6] = [
     },
 ];
 
-/// All the servers, and a place for whoever looks at them.
+/// Servers, and a place for whoever looks at them.
 struct Street {
     world: World,
     judge: Host,
     ca: String,
-    _daemons: (Program, Program, Postfix, Dovecot, Slapd, Postgresql),
+    _daemons: Vec<Box<dyn Any>>,
 }
 
 impl Street {
-    fn open(name: &str) -> Option<Self> {
+    fn open(name: &str, servers: &[&Server]) -> Option<Self> {
         let mut world = World::start(name, &[])?;
         let ca = world.file("ca.pem").display().to_string();
         world.handfast(&["ca", "export", "--out", &ca]);
@@ -151,17 +176,20 @@ impl Street {
         world.handfast(&["cert", "issue", "inner.test", "--out", &out.display().to_string()]);
         let certified =
             Certified { certificate: out.join("inner.test.crt"), key: out.join("inner.test.key") };
-        behind_stunnel(&world);
         let mailboxes = Mailboxes::at(world.file("mail"));
-        let daemons = (
-            nginx(&world, &certified, &ca),
-            stunnel(&world, &certified),
-            Postfix::start(&world, &certified, &mailboxes),
-            Dovecot::start(&world, &certified, &mailboxes),
-            Slapd::start(&world, &certified),
-            Postgresql::start(&world, &certified),
-        );
-        for server in &SERVERS {
+        let start = |server: &&Server| -> Box<dyn Any> {
+            match server.daemon {
+                "nginx" => Box::new(nginx(&world, &certified, &ca)),
+                "stunnel" => Box::new(stunnel(&world, &certified)),
+                "postfix" => Box::new(Postfix::start(&world, &certified, &mailboxes)),
+                "dovecot" => Box::new(Dovecot::start(&world, &certified, &mailboxes)),
+                "slapd" => Box::new(Slapd::start(&world, &certified)),
+                "postgresql" => Box::new(Postgresql::start(&world, &certified)),
+                other => panic!("nobody knows how {other} is started"),
+            }
+        };
+        let daemons = servers.iter().map(start).collect();
+        for server in servers {
             let connects = || std::net::TcpStream::connect(("127.0.0.1", server.port)).is_ok();
             let listens = || world.gateway.netns.run(connects).expect("a thread");
             assert!(wait_until(SOON, listens), "{} does not listen", server.daemon);
@@ -171,17 +199,21 @@ impl Street {
     }
 
     fn told(&self, server: &Server) -> (Ours, Offer) {
-        let file = self.world.file(&format!("{}.story", server.daemon));
+        let story = first(&self.explained(server, &[]));
+        (Ours::of(&story), Offer::of(&story))
+    }
+
+    /// The story of a handshake with this server that went well, as JSON.
+    fn explained(&self, server: &Server, more: &[&str]) -> String {
         let mut command = Command::new(interop::binary());
         command.args(["explain", "tls", &format!("{}:{}", self.world.gateway.v4[0], server.port)]);
-        command.args(["--name", "inner.test", "--ca", &self.ca, "--format", "json", "-o"]);
-        command.arg(&file).args(server.ours.iter().flat_map(|protocol| ["--starttls", protocol]));
+        command.args(["--name", "inner.test", "--ca", &self.ca, "--format", "json"]).args(more);
+        command.args(server.ours.iter().flat_map(|protocol| ["--starttls", protocol]));
         let output = self.judge.netns.output(command).expect("it starts");
         assert!(output.status.success(), "{}: {output:?}", server.daemon);
-        let stories: Value = json(&file);
-        let story = &stories["stories"][0];
-        assert_eq!(story["ending"]["how"], "done", "{}", server.daemon);
-        (Ours::of(story), Offer::of(story))
+        let told = String::from_utf8(output.stdout).expect("text");
+        assert_eq!(first(&told)["ending"]["how"], "done", "{}", server.daemon);
+        told
     }
 
     fn hsts_told(&self) -> String {
@@ -288,6 +320,7 @@ fn nginx(world: &World, certified: &Certified, ca: &str) -> Program {
 }
 
 fn stunnel(world: &World, certified: &Certified) -> Program {
+    behind_stunnel(world);
     let folder = world.file("stunnel");
     fs::create_dir_all(&folder).expect("a folder");
     let settings = format!(
@@ -314,8 +347,16 @@ fn behind_stunnel(world: &World) {
     });
 }
 
-fn json(file: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(file).expect("a file")).expect("JSON")
+/// What was said before TLS, as far as it is shown.
+fn in_the_clear(story: &Value) -> Vec<String> {
+    let steps = story["steps"].as_array().expect("steps").iter();
+    let clear = steps.filter(|step| step["entry"] == "in_the_clear");
+    clear.filter_map(|step| step["fields"][0]["value"].as_str().map(str::to_owned)).collect()
+}
+
+/// The first of some stories.
+fn first(told: &str) -> Value {
+    serde_json::from_str::<Value>(told).expect("JSON")["stories"][0].take()
 }
 
 fn on_path(program: &str) -> bool {

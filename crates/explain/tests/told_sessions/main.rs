@@ -343,7 +343,7 @@ fn after_words_in_the_clear() -> Story {
     story
 }
 
-/// With `EXPLAIN_RECORD=1` it writes the recording of which docs/handshakes has a page.
+/// With `EXPLAIN_RECORD=1` it writes the recording that other tests read.
 #[test]
 fn mail_that_comes_to_tls_can_be_recorded_and_is_told_to_its_end() {
     let (said, log) = mail(&[
