@@ -203,6 +203,7 @@ pub enum Kind {
     Sealed,
     NotKept,
     NotHeard,
+    NoAnswer,
     Missing,
     Unreadable,
 }

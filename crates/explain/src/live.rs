@@ -7,12 +7,14 @@
 use std::sync::Arc;
 
 use crate::capture::{Keys, Known};
-use crate::fact::Facts;
+use crate::catalogue::Kind;
+use crate::fact::{Detail, Fact, Facts};
+use crate::field::Field;
 use crate::in_the_clear::InTheClear;
 use crate::key_log::KeyLog;
 use crate::openvpn::Session;
 use crate::place::{Chunk, Side};
-use crate::story::{Judgement, Story, Wanted};
+use crate::story::{Judgement, Source, Story, Wanted};
 use crate::tell::{Conversation, tell_as};
 use crate::tls::{Connection, Event};
 use crate::verdict::{Outcome, Verdict};
@@ -27,6 +29,8 @@ pub struct Live {
     judgements: Vec<Judgement>,
     keys: Keys,
     outcome: Option<Outcome>,
+    closed: Option<(Side, bool)>,
+    asked: Option<(u64, String)>,
 }
 
 /// The most bytes of a connection that are kept.
@@ -35,7 +39,7 @@ const MOST_CHUNKS: usize = 10_000;
 
 struct Kept {
     at: u64,
-    from: crate::place::Side,
+    from: Side,
     frame: u32,
     bytes: Vec<u8>,
 }
@@ -62,6 +66,8 @@ impl Live {
             judgements: Vec::new(),
             keys: Keys::default(),
             outcome: None,
+            closed: None,
+            asked: None,
         }
     }
 
@@ -85,9 +91,25 @@ impl Live {
         self.outcome = Some(Outcome::Declined(verdict));
     }
 
+    /// That the client which tells it would not go on with this server if it had more to do than to look, and why.
+    pub fn distrusted(&mut self, verdict: Verdict) {
+        self.outcome = Some(Outcome::Distrusted(verdict));
+    }
+
     /// Why it is over, where what was said does not show that by itself, as before TLS begins.
     pub fn over(&mut self, verdict: Verdict) {
         self.outcome = Some(Outcome::Over(verdict));
+    }
+
+    /// Who ended the TCP connection within the handshake, and whether by a reset.
+    pub fn closed(&mut self, by: Side, by_a_reset: bool) {
+        self.closed = Some((by, by_a_reset));
+    }
+
+    /// That the head of a page was asked for inside TLS, until when it was waited for, and why no longer: where it is not
+    /// among what came, the story says so.
+    pub fn asked_over_http(&mut self, until: u64, why: &str) {
+        self.asked = Some((until, why.to_owned()));
     }
 
     /// Keeps a chunk. Its frame is its number; what is beyond a megabyte is no handshake any more and not kept.
@@ -132,6 +154,11 @@ impl Live {
                 }
             }
         }
+        if let Some((until, why)) = &self.asked
+            && !facts.all().iter().any(answers)
+        {
+            facts.push(no_answer(*until, why));
+        }
         let uses = connection.uses().to_vec();
         self.tell(&Conversation { uses, ..self.conversation(&facts, None) })
     }
@@ -154,10 +181,29 @@ impl Live {
             server: self.server.clone(),
             facts,
             session,
-            closed: None,
+            closed: self.closed,
             own: Some(Side::Client),
             uses: Vec::new(),
         }
+    }
+}
+
+/// Whether it has the line of HSTS, or says why nothing follows.
+fn answers(fact: &Fact) -> bool {
+    fact.kind == Kind::Alert || fact.fields.iter().any(|field| field.name == "hsts")
+}
+
+fn no_answer(at: u64, why: &str) -> Fact {
+    Fact {
+        at,
+        from: Side::Server,
+        kind: Kind::NoAnswer,
+        fields: vec![Field::text("reason", why)],
+        basis: Vec::new(),
+        key: None,
+        handshake: 0,
+        source: Source::Gap,
+        detail: Detail::None,
     }
 }
 

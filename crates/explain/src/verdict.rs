@@ -22,6 +22,8 @@ pub enum Outcome {
     },
     /// The client that tells it turned away from its server. Without mends of its own it has those of what was seen.
     Declined(Verdict),
+    /// The client that tells it went on in order to look, and does not believe what the server showed.
+    Distrusted(Verdict),
 }
 
 /// Why a connection is over, as its gateway says it.

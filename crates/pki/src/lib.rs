@@ -72,5 +72,6 @@ pub use tls::{
 };
 pub use verify::{
     AnchorError, CertificateStatus, GatewayVerifier, NameRule, RefusedCertificate,
-    ServerNameVerifier, StatusSource, leaf_not_after, refused_within,
+    ServerNameVerifier, StatusSource, leaf_not_after, leaf_not_before, names_itself_as_issuer,
+    refused_within,
 };

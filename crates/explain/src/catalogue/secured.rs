@@ -235,6 +235,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         section: "docs/explain.md, What a gateway keeps",
     },
     Entry {
+        kind: Kind::NoAnswer,
+        name: "no_answer",
+        chapter: Chapter::Data,
+        title: "No answer over HTTP",
+        sentence: "The client asked for the head of the first page and got none: whether the server sends HSTS is not known.",
+        terms: &[(
+            "HSTS",
+            "a line by which a web server tells browsers to come back by TLS alone, for so many seconds",
+        )],
+        proves: "Nothing.",
+        leaves_open: "Whether browsers are told to come back by TLS alone.",
+        readable: Readable::Nobody,
+        section: "RFC 6797, 7.1",
+    },
+    Entry {
         kind: Kind::Missing,
         name: "missing",
         chapter: Chapter::End,

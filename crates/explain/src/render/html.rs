@@ -110,7 +110,7 @@ impl Page {
             Ending::Cut => {
                 self.add("<p>What was observed does not show whether it was completed.</p>\n")
             }
-            Ending::Broken(broken) | Ending::Ended(broken) => {
+            Ending::Broken(broken) | Ending::Ended(broken) | Ending::Distrusted(broken) => {
                 let headline = words::broken(story, broken);
                 let said = story.said_at_the_end().map_or_else(String::new, |said| {
                     format!(" It said: <code>{}</code>", markup(said))

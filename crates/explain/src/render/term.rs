@@ -257,15 +257,19 @@ impl Page {
                 "",
                 "END: what was observed does not show whether the handshake was completed.",
             ),
-            Ending::Broken(broken) | Ending::Ended(broken) => {
+            Ending::Broken(broken) | Ending::Ended(broken) | Ending::Distrusted(broken) => {
                 let how = match &story.ending {
                     Ending::Ended(_) => "let in, and ended",
+                    Ending::Distrusted(_) => "complete, and to be refused",
                     _ => "broken",
                 };
                 let by = broken.by.map_or("nobody refused", Side::word);
                 let step =
                     broken.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
                 self.say("", &format!("END: {how}{step} ({}; by: {by})", broken.code));
+                if let Ending::Distrusted(_) = story.ending {
+                    self.say("   ", &words::broken(story, broken));
+                }
                 self.say("   ", &words::happened(story, broken));
                 if let Some(said) = story.said_at_the_end() {
                     self.say("   ", &format!("It said: {said}"));

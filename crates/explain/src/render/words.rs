@@ -30,6 +30,12 @@ pub(super) fn broken(story: &Story, broken: &Broken) -> String {
     if let Ending::Ended(_) = story.ending {
         return ended(broken.by, step);
     }
+    if let Ending::Distrusted(_) = story.ending {
+        let at = step.map_or_else(String::new, |step| format!(" at step {}", step.number));
+        return format!(
+            "The handshake is complete because this client only looks. One that acts by what it finds refuses the server{at}."
+        );
+    }
     let Some(by) = broken.by else {
         let at = step.map_or_else(String::new, |step| format!("; see step {}", step.number));
         return format!("No refusal was seen{at}.");

@@ -16,26 +16,31 @@ pub enum Ending {
     Broken(Broken),
     /// The handshake was done and the client let in; what it opened was ended later, by one side or by a rule.
     Ended(Broken),
+    /// The handshake was done by a client that only looks, and what the server showed is not to be believed: a client that
+    /// acts by that stops at this step. Nothing was broken off, so the steps behind it are what was seen.
+    Distrusted(Broken),
     /// What was observed ends before the handshake does, and nothing in it says why.
     Cut,
 }
 
 impl Ending {
-    /// Why it broke or ended, where it did.
+    /// Why it broke or ended, or is to be refused, where it is so.
     pub fn reason(&self) -> Option<&Broken> {
         match self {
-            Ending::Broken(broken) | Ending::Ended(broken) => Some(broken),
+            Ending::Broken(broken) | Ending::Ended(broken) | Ending::Distrusted(broken) => {
+                Some(broken)
+            }
             Ending::Done | Ending::Cut => None,
         }
     }
 }
 
-/// A handshake that broke, or a session that ended.
+/// A handshake that broke or should have, or a session that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// A stable name.
     pub code: String,
-    /// Who broke it off; none where one side is silent.
+    /// Who broke it off, or would have; none where one side is silent.
     pub by: Option<Side>,
     /// The step at which it broke, if there is one.
     pub at_step: Option<u32>,

@@ -25,6 +25,17 @@ pub(super) fn of(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step
     }
 }
 
+/// A client that looks on has finished the handshake, and is content with nothing by that.
+pub(super) fn goes_on_all_the_same(steps: &mut [Step], why: &Broken) {
+    let at = why.at_step.map_or_else(String::new, |number| format!(" at step {number}"));
+    let finished = Kind::ClientFinished.entry().name;
+    for step in steps.iter_mut().filter(|step| step.entry == finished) {
+        step.proves = format!(
+            "This client goes on in order to look; one that acts by what it finds stops{at}. Nobody changed a word of the handshake."
+        );
+    }
+}
+
 /// A tunnel is there once its settings have come, or packets flow in it where the settings can't be read.
 fn is_done(conversation: &Conversation<'_>, facts: &[&Fact]) -> bool {
     let has =

@@ -43,7 +43,7 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
     let mut facts: Vec<&Fact> = conversation.facts.all().iter().collect();
     facts.sort_by_key(|fact| fact.at);
     let began = facts.first()?.at;
-    let steps: Vec<Step> = facts
+    let mut steps: Vec<Step> = facts
         .iter()
         .zip(1..)
         .map(|(fact, number)| step(fact, &facts, number, (began, conversation.own)))
@@ -56,11 +56,19 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         Some(Outcome::Declined(verdict)) => {
             declined(verdict, ending::of(conversation, &facts, &steps), &steps)
         }
+        Some(Outcome::Distrusted(verdict)) => {
+            let why = verdict.broken(&steps);
+            ending::goes_on_all_the_same(&mut steps, &why);
+            match ending::of(conversation, &facts, &steps) {
+                Ending::Done => Ending::Distrusted(why),
+                seen => seen,
+            }
+        }
     };
     let protocol = if conversation.session.is_some() { Protocol::OpenVpn } else { Protocol::Tls };
     let missing = match &ending {
         Ending::Broken(_) => ending::missing(protocol, &steps),
-        Ending::Done | Ending::Ended(_) | Ending::Cut => Vec::new(),
+        Ending::Done | Ending::Ended(_) | Ending::Distrusted(_) | Ending::Cut => Vec::new(),
     };
     Some(Story {
         title: title(protocol, &steps, &ending, outcome),
@@ -150,6 +158,7 @@ fn title(protocol: Protocol, steps: &[Step], ending: &Ending, judged: Option<&Ou
     let after = if began { " after STARTTLS" } else { "" };
     let how = match (judged, ending) {
         (Some(Outcome::Declined(_)), _) => Some("refused by the client"),
+        (Some(Outcome::Distrusted(_)), _) => None,
         (Some(_), Ending::Broken(broken)) if broken.by == Some(Side::Server) => Some("refused"),
         (Some(Outcome::Over(_)), Ending::Broken(broken))
             if broken.by.is_none()
@@ -163,6 +172,9 @@ fn title(protocol: Protocol, steps: &[Step], ending: &Ending, judged: Option<&Ou
     };
     let outcome = match (how, ending) {
         (_, Ending::Ended(broken)) => format!(", ended: {}", broken.code.replace('_', " ")),
+        (_, Ending::Distrusted(broken)) => {
+            format!(" that clients refuse: {}", broken.code.replace('_', " "))
+        }
         (Some(how), Ending::Broken(broken)) => {
             format!(", {how}: {}", broken.code.replace('_', " "))
         }

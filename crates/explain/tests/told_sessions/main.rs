@@ -21,7 +21,7 @@ use std::sync::Arc;
 use explain::capture::{Known, read};
 use explain::kept::Lack;
 use explain::live::{Live, Speech};
-use explain::story::{Ending, KeyKind, Stories, Story, VERSION};
+use explain::story::{Ending, KeyKind, Source, Stories, Story, VERSION};
 use explain::{Chunk, KeyLog, Side, catalogue, render, told};
 use testkit::Authority;
 use wire::control::ControlPacket;
@@ -167,6 +167,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     told.extend(entries(&with_what_is_rare()));
     told.extend(entries(&with_a_word_of_the_server()));
     told.extend(entries(&after_words_in_the_clear()));
+    told.extend(entries(&without_an_answer()));
     told.extend(entries(&ended::ended("kicked", Some(Side::Server))));
     told.extend(entries(&meetings[2].as_the_gateway_tells_it(Ok(&meetings[2].kept()))));
     told.extend(entries(&meetings[2].as_the_gateway_tells_it(Err(Lack::Unheard))));
@@ -341,6 +342,41 @@ fn after_words_in_the_clear() -> Story {
     let captured = first(read(tcp_pcap(&said).as_slice(), known).unwrap());
     assert_eq!(entries(&captured), entries(&story), "as a capture it is told alike");
     story
+}
+
+/// A web server that is asked for its first page and says nothing.
+fn without_an_answer() -> Story {
+    let (said, log) = mail_with(&[], b"HEAD / HTTP/1.1\r\n\r\n", b"");
+    asked(&said, &log)
+}
+
+/// The story of a client that asked over HTTP.
+fn asked(said: &[(Side, Vec<u8>)], log: &str) -> Story {
+    let mut live = Live::new("tcp");
+    for (number, (from, bytes)) in (1..).zip(said) {
+        live.push(&Chunk { at: number.into(), from: *from, frame: number, offset: 0, bytes });
+    }
+    live.asked_over_http(1_000, "the server said nothing within two seconds");
+    live.story(Speech::Tls, KeyLog::parse(log).unwrap()).unwrap()
+}
+
+#[test]
+fn a_page_that_is_asked_for_and_does_not_come_is_a_gap_with_its_reason() {
+    let story = without_an_answer();
+    let gap = story.steps.last().unwrap();
+    assert_eq!((gap.entry.as_str(), gap.source), ("no_answer", Source::Gap));
+    assert_eq!(gap.fields[0].value, "the server said nothing within two seconds");
+    assert_eq!(story.ending, Ending::Done);
+    for (answer, is_known) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=7\r\n", true),
+        ("HTTP/1.1 200 OK\r\nServer: x\r\n", false),
+        ("220 mail.test\r\n", false),
+    ] {
+        let (said, log) = mail_with(&[], b"HEAD / HTTP/1.1\r\n\r\n", answer.as_bytes());
+        let story = asked(&said, &log);
+        assert_ne!(entries(&story).contains(&"no_answer".to_owned()), is_known, "{answer}");
+    }
 }
 
 /// With `EXPLAIN_RECORD=1` it writes the recording that other tests read.

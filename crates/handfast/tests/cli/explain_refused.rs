@@ -6,6 +6,8 @@ use std::net::TcpListener;
 use std::thread;
 
 use crate::Cli;
+use crate::running::Running;
+use crate::tls::Service;
 
 #[test]
 fn a_device_of_ours_whose_key_is_not_kept_is_said_with_the_mend() {
@@ -77,6 +79,24 @@ fn starttls_that_is_not_offered_or_refused_is_a_story_with_the_servers_words() {
     let port = speaking(&["SSH-2.0-OpenSSH_9.2\r\n"]);
     let other = cli.run(&format!("explain tls smtp://127.0.0.1:{port} --short"));
     assert!(other.out.contains("not_the_protocol"), "{}", other.out);
+}
+
+#[test]
+fn a_web_server_that_answers_nothing_leaves_a_gap_where_hsts_would_be() {
+    let cli = Cli::with_data();
+    let _gateway = Running::publishing(&cli);
+    cli.ok("cert issue localhost --out web");
+    for (more, why) in [
+        ("", "the server ended the connection without an answer"),
+        ("-rev", "what the server said is no answer of HTTP/1.1"),
+    ] {
+        let service = Service::begin(&cli, more).unwrap();
+        let words = format!("explain tls localhost:{}", service.address.port());
+        let told = flat(&cli.ok(&format!("{words} --http")));
+        assert!(told.contains("No answer over HTTP"), "{told}");
+        assert!(told.contains(&format!("reason: {why}")), "{told}");
+        assert!(!cli.ok(&words).contains("No answer over HTTP"), "nobody asked");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod backup;
 mod ca_key;
 mod certs;
 mod explain;
+mod explain_distrusted;
 mod explain_files;
 mod explain_refused;
 mod key_logs;

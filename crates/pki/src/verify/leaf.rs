@@ -19,6 +19,20 @@ pub fn leaf_not_after(end_entity: &CertificateDer<'_>) -> Result<Timestamp, Refu
     Leaf::read(end_entity).map(|leaf| leaf.not_after)
 }
 
+/// The beginning of a certificate's time, whoever signed it.
+///
+/// # Errors
+/// [`Refusal::Malformed`], where it cannot be read.
+pub fn leaf_not_before(end_entity: &CertificateDer<'_>) -> Result<Timestamp, Refusal> {
+    Leaf::read(end_entity).map(|leaf| leaf.not_before)
+}
+
+/// Whether a certificate names itself as its issuer. What it says of itself, and no more.
+pub fn names_itself_as_issuer(certificate: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, read)| read.issuer().as_raw() == read.subject().as_raw())
+}
+
 /// Facts read from a certificate whose signature may be anyone's.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaf {
@@ -29,6 +43,7 @@ pub(crate) struct Leaf {
     client_auth: bool,
     server_auth: bool,
     digital_signature: bool,
+    names_uses: bool,
 }
 
 impl Leaf {
@@ -49,7 +64,16 @@ impl Leaf {
             client_auth: eku.as_ref().is_some_and(|eku| eku.client_auth),
             server_auth: eku.as_ref().is_some_and(|eku| eku.server_auth),
             digital_signature: usage.is_none_or(|usage| usage.digital_signature()),
+            names_uses: eku.is_some(),
         })
+    }
+
+    /// As RFC 5280 (section 4.2.1.12) reads one without an extended key usage, and browsers do: it is for everything.
+    pub(crate) fn for_every_use_if_it_names_none(self) -> Self {
+        match self.names_uses {
+            true => self,
+            false => Self { client_auth: true, server_auth: true, ..self },
+        }
     }
 
     /// Both an extended key usage that says so and, where a key usage is present, the right to sign

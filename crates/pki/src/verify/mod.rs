@@ -12,7 +12,7 @@ mod server;
 use std::fmt::Debug;
 
 pub use gateway::GatewayVerifier;
-pub use leaf::leaf_not_after;
+pub use leaf::{leaf_not_after, leaf_not_before, names_itself_as_issuer};
 pub use path::AnchorError;
 pub use refused::{RefusedCertificate, refused_within};
 pub use server::{NameRule, ServerNameVerifier};

@@ -110,10 +110,31 @@ impl ServerNameVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Refusal> {
-        let leaf = Leaf::read(end_entity)?;
+        self.check_read(&Leaf::read(end_entity)?, end_entity, intermediates, now)
+    }
+
+    /// The same by the rule of browsers and most programs: a certificate that names no use at all is for every use. For
+    /// whoever says what others would do; no handshake of ours is checked so.
+    pub fn check_as_browsers_do(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Refusal> {
+        let leaf = Leaf::read(end_entity)?.for_every_use_if_it_names_none();
+        self.check_read(&leaf, end_entity, intermediates, now)
+    }
+
+    fn check_read(
+        &self,
+        leaf: &Leaf,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Refusal> {
         let presented = Presented { end_entity, intermediates };
-        self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Server, now)?;
-        self.check_crl(&leaf, moment::from_unix_time(now))?;
+        self.anchors.check(&self.algorithms, presented, leaf, Purpose::Server, now)?;
+        self.check_crl(leaf, moment::from_unix_time(now))?;
         self.rule.check(end_entity)
     }
 

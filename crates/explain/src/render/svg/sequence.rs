@@ -89,6 +89,10 @@ fn ending(canvas: &mut Canvas, story: &Story) {
             let ended = format!("let in, and ended: {}", broken.code);
             canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "h", &ended);
         }
+        Ending::Distrusted(broken) => {
+            let refused = format!("complete, and to be refused: {}", broken.code);
+            canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "bad", &refused);
+        }
         Ending::Cut => {
             canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "q", "what was observed ends here");
         }

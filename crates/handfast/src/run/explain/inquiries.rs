@@ -1,25 +1,13 @@
 //! Who was asked whether a server's certificate still holds, as its box in the story has it.
 
-use std::path::Path;
-
-use admin::failure::Failure;
 use clock::Timestamp;
 use explain::story::{Inquiry, Means};
 use names::RevocationReason;
 
-use super::super::standing::{Shown, said_of};
 use crate::show::standing::{Answer, Said, Source};
 
 /// What each source said; of several of one kind the one that says most: a no before a yes, and either before nothing.
-/// Nothing where no answer could be checked, since the CA is not known.
-pub(super) fn about(
-    shown: &Shown,
-    ca: Option<&Path>,
-    data: &Path,
-    ask: bool,
-) -> Result<Vec<Inquiry>, Failure> {
-    let said = said_of(shown, ca, data, ask)?;
-    let Some(mut said) = said else { return Ok(Vec::new()) };
+pub(super) fn of(mut said: Vec<Said>) -> Vec<Inquiry> {
     // What stands last takes the place of what stands before.
     said.sort_by_key(|said| match said.answer {
         Answer::None => 0,
@@ -27,7 +15,7 @@ pub(super) fn about(
         Answer::Good => 2,
         Answer::Revoked => 3,
     });
-    Ok(said.iter().map(inquiry).collect())
+    said.iter().map(inquiry).collect()
 }
 
 fn inquiry(said: &Said) -> Inquiry {

@@ -21,10 +21,14 @@ impl Tap {
 
     fn keep(&mut self, from: Side, bytes: &[u8]) {
         self.frame += 1;
-        let wall = SystemClock.now().wall.as_micros();
-        let at = u64::try_from(wall).unwrap_or(u64::MAX);
+        let at = now();
         self.live.push(&Chunk { at, from, frame: self.frame, offset: 0, bytes });
     }
+}
+
+/// As steps are timed.
+pub(super) fn now() -> u64 {
+    u64::try_from(SystemClock.now().wall.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Read for Tap {

@@ -1,7 +1,7 @@
 //! A handshake of our own with a TLS server, for its story. It goes on whatever the server shows, and says what
 //! a client would think of that; its secrets are kept in memory until the story is told.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use admin::failure::{Failure, FailureKind};
 use clock::SystemClock;
 use explain::Side;
+use explain::kept::Verdict;
 use explain::live::{Live, Speech};
 use explain::story::{Certificate, Judgement, Story};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
@@ -17,17 +18,20 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection};
 use uplink::Target;
 
-use super::super::standing::{Shown, Watcher, connect};
+use super::super::standing::{Shown, Watcher, connect, said_of};
 use super::secrets::Secrets;
-use super::tap::Tap;
-use super::{before_tls, inquiries};
+use super::tap::{self, Tap};
+use super::{before_tls, distrusted, inquiries};
 use crate::args::order::ExplainTlsOrder;
+use crate::show::standing::Said;
 use crate::show::tls::{Finding, State};
 
 /// How long a ticket is waited for after the handshake.
 const TICKETS: Duration = Duration::from_millis(300);
 /// And an answer over HTTP.
 const ANSWER: Duration = Duration::from_secs(2);
+/// The most of it that is waited for.
+const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Shakes hands, says goodbye, and tells.
 pub(super) fn story(order: &ExplainTlsOrder, data: &Path) -> Result<Story, Failure> {
@@ -59,47 +63,98 @@ pub(super) fn story(order: &ExplainTlsOrder, data: &Path) -> Result<Story, Failu
             }
             tls.send_close_notify();
         }
-        Err(error) => {
-            tap.live
-                .judged([Judgement { by: "this client".to_owned(), sentence: error.to_string() }]);
-        }
-    }
-    let shown = watcher.take();
-    if let Some(shown) = &shown {
-        let found = super::super::tls::judge(target, shown, order.ca.as_deref(), data)?;
-        tap.live.judged(found.into_iter().map(judgement));
+        Err(error) => broke(&error, &mut tap.live),
     }
     while tls.wants_write() && tls.write_tls(&mut tap).is_ok() {}
+    let said = match watcher.take() {
+        Some(shown) => judged(&shown, order, data, &mut tap.live)?,
+        None => Vec::new(),
+    };
     let story = tap.live.story(Speech::Tls, secrets.take()).ok_or_else(|| unreachable(target))?;
-    match shown {
-        Some(shown) => answered(story, &shown, order, data),
-        None => Ok(story),
-    }
+    Ok(answered(story, said))
 }
 
-/// The box of the server's certificate, with what was asked about it.
-fn answered(
-    mut story: Story,
+/// What a client thinks of what was shown; then what the CA says of it.
+fn judged(
     shown: &Shown,
     order: &ExplainTlsOrder,
     data: &Path,
-) -> Result<Story, Failure> {
-    let of_server = |one: &&mut Certificate| one.shown_by == Side::Server && one.depth == 0;
-    if let Some(certificate) = story.certificates.iter_mut().find(of_server) {
-        for inquiry in inquiries::about(shown, order.ca.as_deref(), data, order.ask)? {
-            certificate.answered(inquiry);
-        }
+    live: &mut Live,
+) -> Result<Vec<Said>, Failure> {
+    let ca = order.ca.as_deref();
+    let cas = super::super::tls::anchors(ca, data)?;
+    let found = super::super::tls::judge(&order.target, shown, &cas);
+    live.judged(found.into_iter().map(judgement));
+    // None where its CA is not known, so that no answer could be checked.
+    let said = said_of(shown, ca, data, order.ask)?.unwrap_or_default();
+    if let Some(verdict) = distrusted::verdict(&order.target, shown, &cas, &said) {
+        live.distrusted(verdict);
     }
-    Ok(story)
+    Ok(said)
 }
 
-/// Asks for the head of the first page. Whatever comes is in the story; that nothing comes is no failure.
+/// The box of the server's certificate, with what was said about it.
+fn answered(mut story: Story, said: Vec<Said>) -> Story {
+    let of_server = |one: &&mut Certificate| one.shown_by == Side::Server && one.depth == 0;
+    if let Some(certificate) = story.certificates.iter_mut().find(of_server) {
+        inquiries::of(said).into_iter().for_each(|inquiry| certificate.answered(inquiry));
+    }
+    story
+}
+
+/// Within the handshake. Where the server said why, that is seen.
+fn broke(error: &io::Error, live: &mut Live) {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => live.over(silent()),
+        ErrorKind::UnexpectedEof => live.closed(Side::Server, false),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => live.closed(Side::Server, true),
+        _ => live.judged([Judgement { by: "this client".to_owned(), sentence: error.to_string() }]),
+    }
+}
+
+fn silent() -> Verdict {
+    Verdict {
+        code: "silent_in_handshake".to_owned(),
+        by: None,
+        after: &[],
+        sentence: "The server says no more, and the handshake is not done.".to_owned(),
+        mends: vec![
+            "See whether TLS begins at once on this port: where another protocol comes first, `handfast explain tls PROTOCOL://HOST` begins by its STARTTLS.".to_owned(),
+            "The server's own log says more; a box on the way may swallow what is large or new in the first message.".to_owned(),
+        ],
+    }
+}
+
+/// Asks for the head of the first page. Whatever comes is in the story; that nothing comes is a gap in it.
 fn ask(tls: &mut ClientConnection, tap: &mut Tap, target: &Target) {
     let _ = tap.socket.set_read_timeout(Some(ANSWER));
     let mut stream = rustls::Stream::new(tls, tap);
-    let _ = stream.write_all(super::super::tls::question("HEAD", target).as_bytes());
-    let mut piece = [0; 2048];
-    while !matches!(stream.read(&mut piece), Ok(0) | Err(_)) {}
+    let mut heard = Vec::new();
+    let sent = stream.write_all(super::super::tls::question("HEAD", target).as_bytes());
+    let ended = sent.and_then(|()| {
+        let mut piece = [0; 2048];
+        loop {
+            match stream.read(&mut piece)? {
+                0 => return Ok(()),
+                _ if heard.len() > LONGEST_HEAD => return Ok(()),
+                length => heard.extend_from_slice(piece.get(..length).unwrap_or_default()),
+            }
+        }
+    });
+    tap.live.asked_over_http(tap::now(), why_no_more(&heard, ended.err().as_ref()));
+}
+
+/// Why an answer is not there, or not to its end.
+fn why_no_more(heard: &[u8], error: Option<&io::Error>) -> &'static str {
+    let is_late = error
+        .is_some_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+    match (heard.is_empty(), heard.starts_with(b"HTTP/1.")) {
+        (true, _) if is_late => "the server said nothing within two seconds",
+        (true, _) => "the server ended the connection without an answer",
+        (false, false) => "what the server said is no answer of HTTP/1.1",
+        (false, true) if heard.len() > LONGEST_HEAD => "the head has no end within 16 KiB",
+        (false, true) => "the head of the answer breaks off",
+    }
 }
 
 /// A finding of `tls test`, in its words.
@@ -139,4 +194,26 @@ fn config(
     };
     config.key_log = Arc::clone(secrets) as _;
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_not_there_has_its_reason() {
+        let late = io::Error::from(ErrorKind::WouldBlock);
+        let cut = io::Error::from(ErrorKind::UnexpectedEof);
+        let long = [b"HTTP/1.1 200 OK\r\nx: ".to_vec(), vec![b'x'; LONGEST_HEAD]].concat();
+        for (heard, error, why) in [
+            (&b""[..], Some(&late), "the server said nothing within two seconds"),
+            (b"", Some(&cut), "the server ended the connection without an answer"),
+            (b"", None, "the server ended the connection without an answer"),
+            (b"220 mail", Some(&late), "what the server said is no answer of HTTP/1.1"),
+            (b"HTTP/1.1 200 OK\r\n", Some(&late), "the head of the answer breaks off"),
+            (&long, None, "the head has no end within 16 KiB"),
+        ] {
+            assert_eq!(why_no_more(heard, error), why);
+        }
+    }
 }

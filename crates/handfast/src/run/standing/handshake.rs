@@ -10,9 +10,11 @@ use admin::failure::{Failure, FailureKind};
 use clock::SystemClock;
 use pki::ClockTime;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConnection, DigitallySignedStruct, Error as TlsError, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConnection, DigitallySignedStruct, Error as TlsError, SignatureScheme,
+};
 
 use super::Shown;
 
@@ -91,6 +93,16 @@ impl Watcher {
     pub(in crate::run) fn take(&self) -> Option<Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+
+    /// What can't be checked, as of a certificate that can't be read, is told by its path.
+    fn note_proof(&self, checked: &Result<HandshakeSignatureValid, TlsError>) {
+        let wrong = TlsError::InvalidCertificate(CertificateError::BadSignature);
+        if checked.as_ref().is_err_and(|error| *error == wrong)
+            && let Some(shown) = &mut *self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            shown.proof_is_wrong = true;
+        }
+    }
 }
 
 impl std::fmt::Debug for Shown {
@@ -113,6 +125,7 @@ impl ServerCertVerifier for Watcher {
             certificate: owned(end_entity),
             chain: intermediates.iter().map(owned).collect(),
             staple: (!ocsp_response.is_empty()).then(|| ocsp_response.to_vec()),
+            proof_is_wrong: false,
         };
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         Ok(ServerCertVerified::assertion())
@@ -120,19 +133,23 @@ impl ServerCertVerifier for Watcher {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        self.note_proof(&verify_tls12_signature(message, certificate, signed, &algorithms));
         Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        self.note_proof(&verify_tls13_signature(message, certificate, signed, &algorithms));
         Ok(HandshakeSignatureValid::assertion())
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Shown {
     pub(super) certificate: CertificateDer<'static>,
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) staple: Option<Vec<u8>>,
+    /// The server's signature was not made with the certificate's key.
+    pub(super) proof_is_wrong: bool,
 }
 
 /// Asks, and says what came.
@@ -103,7 +105,12 @@ fn shown(what: &str) -> Result<Shown, Failure> {
     if Path::new(what).exists() {
         let mut certificates = certificates(Path::new(what))?.into_iter();
         let Some(certificate) = certificates.next() else { return Err(no_certificate(what)) };
-        return Ok(Shown { certificate, chain: certificates.collect(), staple: None });
+        return Ok(Shown {
+            certificate,
+            chain: certificates.collect(),
+            staple: None,
+            proof_is_wrong: false,
+        });
     }
     let server = what.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let Some((host, port)) = server else {

@@ -7,17 +7,15 @@ use admin::failure::{Failure, FailureKind};
 use clock::{Clock as _, SystemClock, Timestamp};
 use pki::ocsp::{OcspExpected, OcspStatus, check};
 use pki::standing::Subject;
-use pki::{CaCertificate, NameRule, ServerNameVerifier, certificates_from_pem, leaf_not_after};
+use pki::{CaCertificate, Refusal, certificates_from_pem};
 use rustls::ProtocolVersion;
-use rustls::client::verify_server_name;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
 use starttls::Protocol;
 use uplink::Target;
 
 use super::super::output::Output;
 use super::super::standing::{Shown, trusted};
+use super::faults::{self, Unchecked};
 use super::identity::identity_of;
 use super::look::{self, Look, Seen};
 use crate::args::order::TlsTestOrder;
@@ -87,15 +85,10 @@ fn in_the_clear(target: &Target) -> String {
 }
 
 /// What is to be said of a certificate that a server showed, by the CAs that a browser would trust.
-pub(in crate::run) fn judge(
-    target: &Target,
-    shown: &Shown,
-    ca: Option<&Path>,
-    data: &Path,
-) -> Result<Vec<Finding>, Failure> {
+pub(in crate::run) fn judge(target: &Target, shown: &Shown, cas: &[CaCertificate]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    certificate(target, shown, &anchors(ca, data)?, &mut findings);
-    Ok(findings)
+    certificate(target, shown, cas, &mut findings);
+    findings
 }
 
 fn certificate(target: &Target, shown: &Shown, cas: &[CaCertificate], findings: &mut Vec<Finding>) {
@@ -104,13 +97,12 @@ fn certificate(target: &Target, shown: &Shown, cas: &[CaCertificate], findings: 
     findings.push(chain(shown, cas, now));
     findings.push(dates(shown, now));
     findings.push(staple(shown, cas, now));
+    findings.extend(shown.proof_is_wrong.then(proof));
 }
 
 fn name(target: &Target, shown: &Shown) -> Finding {
     let wanted = target.name().to_str();
-    let fits = ParsedCertificate::try_from(&shown.certificate)
-        .and_then(|parsed| verify_server_name(&parsed, target.name()));
-    match fits {
+    match faults::name(target, shown) {
         Ok(()) => Finding::ok("name", format!("the certificate is for {wanted}")),
         Err(error) => Finding::bad("name", format!("the certificate is not for {wanted}: {error}"))
             .mend(format!("have one issued for it: handfast cert issue {wanted}")),
@@ -118,28 +110,36 @@ fn name(target: &Target, shown: &Shown) -> Finding {
 }
 
 fn chain(shown: &Shown, cas: &[CaCertificate], now: Timestamp) -> Finding {
-    let ders: Vec<_> = cas.iter().map(|ca| CertificateDer::from(ca.der().to_vec())).collect();
-    let now = UnixTime::since_unix_epoch(now.since(Timestamp::from_unix_secs(0)));
-    let verifier = match ServerNameVerifier::new(&ders, NameRule::Any) {
-        Ok(verifier) => verifier,
-        Err(error) => {
-            return Finding::bad("chain", format!("no CA is at hand to check it by: {error}"))
-                .mend("name the CA that the browser trusts: --ca FILE");
+    match faults::check(shown, cas, now) {
+        Ok(()) if !faults::is_for_ours(shown, cas, now) => {
+            Finding::note("chain", "it leads to a CA that is trusted, and names no use: browsers take it, Handfast's own clients don't")
+                .mend("have one issued for servers (extended key usage serverAuth)")
         }
-    };
-    match verifier.check(&shown.certificate, &shown.chain, now) {
         Ok(()) => Finding::ok("chain", "it leads to a CA that is trusted"),
-        Err(refusal) => Finding::bad("chain", refusal.to_string()).mend(
+        Err(Unchecked::Anchor(error)) => {
+            Finding::bad("chain", format!("no CA is at hand to check it by: {error}"))
+                .mend("name the CA that the browser trusts: --ca FILE")
+        }
+        // Its own words say what mends it.
+        Err(Unchecked::Refused(
+            refusal @ (Refusal::Expired { .. }
+            | Refusal::NotYetValid { .. }
+            | Refusal::CaExpired { .. }
+            | Refusal::WrongUsage { .. }),
+        )) => Finding::bad("chain", refusal.to_string()),
+        Err(Unchecked::Refused(refusal)) => Finding::bad("chain", refusal.to_string()).mend(
             "have the server send the certificates between its own and the CA's, and have the CA installed in the browser",
         ),
     }
 }
 
 fn dates(shown: &Shown, now: Timestamp) -> Finding {
-    match leaf_not_after(&shown.certificate) {
-        Err(refusal) => Finding::bad("dates", refusal.to_string()).mend("have a new one issued"),
-        Ok(end) if end <= now => Finding::bad("dates", format!("it was over on {end}"))
+    match faults::time(shown, now) {
+        Err(Refusal::Expired { at }) => Finding::bad("dates", format!("it was over on {at}"))
             .mend("renew it, and have the server load the new one"),
+        Err(Refusal::NotYetValid { at }) => Finding::bad("dates", format!("it begins on {at}"))
+            .mend("compare this machine's clock with one that is right, and that of the CA"),
+        Err(refusal) => Finding::bad("dates", refusal.to_string()).mend("have a new one issued"),
         Ok(end) => {
             let days = end.since(now).as_secs() / 86_400;
             let said = format!("it holds until {end}, {days} days from here");
@@ -180,6 +180,11 @@ fn staple(shown: &Shown, cas: &[CaCertificate], now: Timestamp) -> Finding {
             }
         }
     }
+}
+
+fn proof() -> Finding {
+    Finding::bad("proof", "its own signature is wrong: it did not show that it has the key")
+        .mend("see that its private key belongs to its certificate; else suspect an impostor")
 }
 
 fn group(seen: &Seen) -> Finding {
@@ -265,7 +270,10 @@ fn fields<'a>(head: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
 }
 
 /// What was named; else what this system trusts, and the data folder's CA.
-fn anchors(named: Option<&Path>, data: &Path) -> Result<Vec<CaCertificate>, Failure> {
+pub(in crate::run) fn anchors(
+    named: Option<&Path>,
+    data: &Path,
+) -> Result<Vec<CaCertificate>, Failure> {
     let mut cas = trusted(named, data)?;
     if named.is_none()
         && let Ok(bundle) = fs::read_to_string(SYSTEM_CAS)
