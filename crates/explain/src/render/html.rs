@@ -167,7 +167,14 @@ impl Page {
             markup(&step.sentence)
         ));
         if let Some(said) = step.fields.iter().find(|field| field.name == "begins_with") {
-            self.add(&format!("<p>It begins with <code>{}</code>.</p>\n", markup(&said.value)));
+            let about = step.fields.iter().find(|field| field.name == "about_tls");
+            let about = about.map_or_else(String::new, |line| {
+                format!(" Of TLS it says <code>{}</code>.", markup(line.value.trim()))
+            });
+            self.add(&format!(
+                "<p>It begins with <code>{}</code>.{about}</p>\n",
+                markup(&said.value)
+            ));
         }
         if let Some(why) = words::reason(step) {
             self.add(&format!("<p><b>The reason:</b> {}.</p>\n", markup(&why)));

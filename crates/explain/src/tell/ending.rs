@@ -268,7 +268,9 @@ pub(super) fn missing(protocol: Protocol, steps: &[Step]) -> Vec<String> {
 fn is_old(steps: &[Step]) -> bool {
     let has = |name: &str| steps.iter().any(|step| step.entry == name);
     let shares = |step: &Step| step.fields.iter().any(|field| field.name == "key_share_group");
-    has("server_hello_old") || (!has("server_hello") && !steps.iter().any(shares))
+    let may_be_new = has("server_hello") || steps.iter().any(shares);
+    // Where no client said hello, nothing is known against the version of today.
+    has("server_hello_old") || (has("client_hello") && !may_be_new)
 }
 
 const OLD_TLS: &[Kind] = &[

@@ -71,7 +71,7 @@ fn what_a_peer_of_a_vpn_calls_itself_is_shown_and_obeyed_by_nobody() {
 
 #[test]
 fn words_in_the_clear_and_inside_tls_are_shown_and_obeyed_by_nobody() {
-    let greeting = format!("220 {HOSTILE}\r\n");
+    let greeting = format!("220 {HOSTILE}\r\n250-TLS {IN_A_LINE}\r\n");
     let (said, log) = mail_with(
         &[
             (Side::Server, &greeting),
@@ -86,7 +86,7 @@ fn words_in_the_clear_and_inside_tls_are_shown_and_obeyed_by_nobody() {
     );
     let known = Known { log: Arc::new(KeyLog::parse(&log).unwrap()), ..Known::default() };
     let told = read(tcp_pcap(&said).as_slice(), known).unwrap();
-    for name in ["begins_with", "http_status", "hsts"] {
+    for name in ["begins_with", "about_tls", "http_status", "hsts"] {
         assert!(has(&told, |field| field.name == name && field.value.contains(MARK)), "{name}");
     }
     obeyed_by_nobody(&told);

@@ -404,6 +404,8 @@ fn mail_that_comes_to_tls_can_be_recorded_and_is_told_to_its_end() {
         ]
     );
     assert_eq!(story.ending, Ending::Done);
+    let offer = &story.steps[2].fields;
+    assert_eq!((&*offer[1].name, offer[1].value.as_str()), ("about_tls", "250 STARTTLS"));
     assert_eq!(story.title, "A TLS 1.3 handshake after STARTTLS");
     if std::env::var_os("EXPLAIN_RECORD").is_some() {
         fs::write(captures().join("starttls-smtp.pcap"), &file).unwrap();

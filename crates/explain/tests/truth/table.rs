@@ -166,6 +166,7 @@ pub(crate) const TABLE: &[Row] = &[
     is("steps[].fields.proof_is_right", Follows("the peer, OpenSSL or OpenVPN, went on after it")),
     is("steps[].fields.reason", Follows("whether a key log was given, and the kind of message")),
     is("steps[].fields.begins_with", Tshark("tcp.payload before the first tls.record")),
+    is("steps[].fields.about_tls", Tshark("tcp.payload before the first tls.record")),
     is("steps[].fields.http_status", Tshark("data.data, decrypted")),
     is("steps[].fields.hsts", Tshark("data.data, decrypted")),
     // What is read of OpenVPN.

@@ -79,6 +79,10 @@ fn tls(record: &Record, frames: &[Frame]) -> Seen {
         let shown = if one.from == Side::Server { line } else { line.split(' ').next().unwrap() };
         let mut step = Step::new("in_the_clear", one.at, one.from, vec![one.place]);
         step.add("begins_with", shown, None);
+        let mut further = text.lines().skip(1).filter(|_| one.from == Side::Server);
+        if let Some(line) = further.find(|line| line.contains("STARTTLS")) {
+            step.add("about_tls", line, None);
+        }
         seen.steps.push(step);
     }
     let streams = [Side::Client, Side::Server].map(|side| {

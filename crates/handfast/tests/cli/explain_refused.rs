@@ -69,6 +69,11 @@ fn starttls_that_is_not_offered_or_refused_is_a_story_with_the_servers_words() {
     let declined = cli.run(&words);
     assert_eq!(declined.code, 11, "{declined:?}");
     let page = fs::read_to_string(cli.path("story.html")).unwrap();
+    assert!(page.contains("Of TLS it says <code>250 STARTTLS</code>"), "the offer: {page}");
+    assert!(
+        page.contains("Would have followed: ClientHello; ServerHello (TLS 1.3); "),
+        "1.3 is offered: {page}"
+    );
     assert!(page.contains("454 4.7.0 TLS not available"), "{page}");
 
     let port = speaking(&["220 mail.test ESMTP\r\n"]);
