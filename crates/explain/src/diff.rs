@@ -4,11 +4,12 @@
 
 use serde::Serialize;
 
+use crate::openvpn::DATAGRAMS;
 use crate::story::{Ending, Field, Step, Stories};
 use crate::tls::GREASE;
 
-/// Values that differ from one handshake to the next.
-const DRAWN: [&str; 7] = [
+/// Values that differ from one handshake to the next, or by where a capture was made.
+const DRAWN: [&str; 8] = [
     "random",
     "session_id",
     "acked_session_id",
@@ -16,6 +17,7 @@ const DRAWN: [&str; 7] = [
     "replay_time",
     "ticket_length",
     "staple_length",
+    DATAGRAMS,
 ];
 /// A signature is a byte longer or shorter by chance: of certificates their number counts.
 const CERTIFICATE: &str = "certificate_length";

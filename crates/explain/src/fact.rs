@@ -53,6 +53,16 @@ impl Facts {
         }
     }
 
+    /// Adds a value to each from this one on.
+    pub(crate) fn add_to_each(&mut self, from: usize, field: &Field) {
+        for fact in self.all.iter_mut().skip(from) {
+            if let Some(room) = self.room.checked_sub(1) {
+                self.room = room;
+                fact.fields.push(field.clone());
+            }
+        }
+    }
+
     pub(crate) fn all(&self) -> &[Fact] {
         &self.all
     }

@@ -55,7 +55,7 @@ impl OverUdp {
     }
 
     pub(super) fn packet(&mut self, chunk: Chunk<'_>) {
-        self.session.packet(&chunk.into());
+        self.session.datagram(chunk);
     }
 
     pub(super) fn is_over_with(&self, datagram: &[u8]) -> bool {

@@ -4,6 +4,7 @@
 //! which side uses which data key. It answers nothing and enforces nothing.
 
 mod inside;
+mod joined;
 mod listed;
 mod order;
 mod packets;
@@ -12,6 +13,6 @@ mod wrapping;
 
 pub(crate) use listed::Listed;
 pub use packets::{Opened, TunnelPacket};
-pub(crate) use session::{DataUse, Session};
+pub(crate) use session::{DATAGRAMS, DataUse, Session};
 pub use wrapping::Keys;
 pub(crate) use wrapping::Opened as OpenedControl;

@@ -7,6 +7,7 @@ use wire::data::DataHeader;
 use wire::{KeyId, MessageId, Opcode, SessionId, data, split_first_byte};
 
 use super::inside::Inside;
+use super::joined::Sender;
 use super::listed::Listed;
 use super::order::Order;
 use super::packets::{Opened as OpenedData, Openers, Opening, TunnelPacket};
@@ -15,13 +16,17 @@ use crate::catalogue::Kind;
 use crate::fact::{Fact, Facts, KeyName};
 use crate::field::Field;
 use crate::key_log::KeyLog;
-use crate::place::{Seen, Side};
+use crate::place::{Chunk, Seen, Side};
 use crate::story::{Source, Use, Wrapping};
 use crate::tls;
 
 /// The most control packets that are listed, and generations of keys that are followed.
 const MOST_PACKETS: usize = 2_000;
 const MOST_GENERATIONS: usize = 500;
+
+/// The value that says how many datagrams a frame held, and what that is.
+pub(crate) const DATAGRAMS: &str = "datagrams_in_frame";
+const OFFLOADED: &str = "datagrams in this frame of the capture; on the wire each was one by itself";
 
 /// What was seen of one session.
 pub(crate) struct Session {
@@ -42,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) packets: Vec<Listed>,
     pub(crate) data: Vec<DataUse>,
     opening: Opening,
+    /// What datagrams begin with, of the client and of the server.
+    senders: [Sender; 2],
 }
 
 /// One side's use of the data key of one generation.
@@ -78,6 +85,7 @@ impl Session {
             packets: Vec::new(),
             data: Vec::new(),
             opening: Opening::default(),
+            senders: <[Sender; 2]>::default(),
         }
     }
 
@@ -151,6 +159,39 @@ impl Session {
     pub(crate) fn is_over_with(&self, datagram: &[u8]) -> bool {
         let theirs = datagram.get(1..9).and_then(|id| id.try_into().ok()).and_then(SessionId::new);
         Self::begins(datagram) && self.client_session.is_some() && theirs != self.client_session
+    }
+
+    /// Takes what a frame of a capture has as one datagram, which may be several.
+    pub(crate) fn datagram(&mut self, chunk: Chunk<'_>) {
+        let stride = self.stride(&chunk).unwrap_or(chunk.bytes.len()).max(1);
+        let count = chunk.bytes.len().div_ceil(stride);
+        let told = self.facts.all().len();
+        for (bytes, number) in chunk.bytes.chunks(stride).zip(0u32..) {
+            let offset = chunk.offset.saturating_add(number.saturating_mul(stride as u32));
+            self.sender(chunk.from).sent(bytes);
+            self.packet(&Chunk { offset, bytes, ..chunk }.into());
+        }
+        if count > 1 {
+            let several = Field::number(DATAGRAMS, count as u64).known(OFFLOADED);
+            self.facts.add_to_each(told, &several);
+        }
+    }
+
+    /// A datagram whose code fits is one.
+    fn stride(&mut self, chunk: &Chunk<'_>) -> Option<usize> {
+        let stride = self.sender(chunk.from).stride(chunk.bytes)?;
+        let form = self.form.filter(|_| !self.keys.is_empty());
+        let whole = form.and_then(|form| form.open(&self.keys, chunk.from, chunk.bytes));
+        let fits = whole.is_some_and(|whole| whole.wrapping == Wrapping::Right);
+        (!fits).then_some(stride)
+    }
+
+    fn sender(&mut self, side: Side) -> &mut Sender {
+        let [client, server] = &mut self.senders;
+        match side {
+            Side::Client => client,
+            Side::Server => server,
+        }
     }
 
     /// Takes one packet.

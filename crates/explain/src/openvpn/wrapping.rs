@@ -33,6 +33,10 @@ impl Keys {
         self.0.push(StaticKey::parse(text)?);
         Ok(())
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl std::fmt::Debug for Keys {

@@ -10,7 +10,7 @@ mod words;
 
 use crate::catalogue::{Chapter, Kind};
 use crate::fact::{Detail, Fact, Facts, KeyName};
-use crate::openvpn::Session;
+use crate::openvpn::{DATAGRAMS, Session};
 use crate::place::Side;
 use crate::story::{
     Broken, Certificate, Ending, Inquiry, Means, Packet, Protocol, Step, Story, Term, Use,
@@ -102,6 +102,10 @@ fn step(fact: &Fact, all: &[&Fact], number: u32, (began, own): (u64, Option<Side
         entry.terms.iter().filter(|(word, _)| words::explains(word, fact)).map(
             |(word, meaning)| Term { word: (*word).to_owned(), meaning: (*meaning).to_owned() },
         );
+    let offloaded = fact.fields.iter().any(|field| field.name == DATAGRAMS).then(|| Term {
+        word: "segmentation offload".to_owned(),
+        meaning: "a kernel leaves it to the network card to cut what is sent, or joins what came: a capture may have several datagrams in one frame".to_owned(),
+    });
     Step {
         number,
         entry: entry.name.to_owned(),
@@ -111,7 +115,7 @@ fn step(fact: &Fact, all: &[&Fact], number: u32, (began, own): (u64, Option<Side
         to: fact.from.peer(),
         title: entry.title.to_owned(),
         sentence: entry.sentence.to_owned(),
-        terms: terms.collect(),
+        terms: terms.chain(offloaded).collect(),
         fields: fact.fields.clone(),
         proves: entry.proves.to_owned(),
         leaves_open: entry.leaves_open.to_owned(),

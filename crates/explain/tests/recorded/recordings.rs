@@ -37,7 +37,9 @@ pub(crate) fn tell(capture: &Path, keys: Keys) -> Stories {
 
 pub(crate) fn given_key() -> Keys {
     let mut keys = Keys::default();
-    keys.add(&fs::read_to_string(folder().join("ta.key")).unwrap()).unwrap();
+    for file in ["ta.key", "openvpn-udp-sha256-offload.ta"] {
+        keys.add(&fs::read_to_string(folder().join(file)).unwrap()).unwrap();
+    }
     keys
 }
 

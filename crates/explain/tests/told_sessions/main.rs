@@ -10,6 +10,7 @@ mod ended;
 mod hostile;
 mod kept;
 mod meeting;
+mod offloaded;
 mod open_data;
 
 use std::collections::BTreeSet;
@@ -588,7 +589,9 @@ fn recorded(name: &str) -> Story {
 fn recorded_with_key(name: &str) -> Story {
     let log = fs::read_to_string(captures().join(format!("{name}.keys"))).unwrap_or_default();
     let mut known = Known { log: Arc::new(KeyLog::parse(&log).unwrap()), ..Known::default() };
-    known.keys.add(&fs::read_to_string(captures().join("ta.key")).unwrap()).unwrap();
+    for file in ["ta.key", "openvpn-udp-sha256-offload.ta"] {
+        known.keys.add(&fs::read_to_string(captures().join(file)).unwrap()).unwrap();
+    }
     first(read(File::open(captures().join(format!("{name}.pcap"))).unwrap(), known).unwrap())
 }
 

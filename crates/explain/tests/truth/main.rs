@@ -9,6 +9,7 @@
 
 mod certificates;
 mod compare;
+mod cut;
 mod inside;
 mod joined;
 mod mutate;

@@ -1,10 +1,11 @@
 //! OpenVPN's packets: cut out of tshark's datagrams and segments, each beside what tshark reads in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::cut;
 use crate::pdml::{Frame, Shown, all, groups};
 use crate::stream::{Place, Segment, Side, Stream, segments};
 
@@ -28,6 +29,11 @@ impl Packet<'_> {
 
     pub(crate) fn acks(&self) -> Vec<u64> {
         all(self.read, "openvpn.mpidarrayelement").map(Shown::number).collect()
+    }
+
+    /// How many datagrams stood in its frame, if there were several.
+    pub(crate) fn datagrams(&self) -> Option<String> {
+        self.first(cut::DATAGRAMS).map(|shown| shown.show.clone())
     }
 
     pub(crate) fn opcode(&self) -> u64 {
@@ -62,10 +68,10 @@ impl Packet<'_> {
 
 /// All packets, in the order in which they were complete.
 pub(crate) fn packets(frames: &[Frame]) -> Vec<Packet<'_>> {
-    let mut reads: BTreeMap<u64, std::vec::IntoIter<&[Shown]>> = frames
-        .iter()
-        .map(|frame| (frame.number, groups(&frame.fields, "openvpn.type").into_iter()))
-        .collect();
+    let mut reads: BTreeMap<u64, VecDeque<&[Shown]>> = BTreeMap::new();
+    for frame in frames {
+        reads.entry(frame.number).or_default().extend(groups(&frame.fields, "openvpn.type"));
+    }
     let is_tcp = frames.iter().any(|frame| frame.first("tcp.srcport").is_some());
     let mut streams = [Cut::default(), Cut::default()];
     let mut packets = Vec::new();
@@ -76,12 +82,12 @@ pub(crate) fn packets(frames: &[Frame]) -> Vec<Packet<'_>> {
             false => vec![(vec![segment.place], segment.bytes)],
         };
         for (basis, bytes) in whole {
-            let read = reads.get_mut(&frame).unwrap().next();
+            let read = reads.get_mut(&frame).unwrap().pop_front();
             let read = read.unwrap_or_else(|| panic!("frame {frame}: tshark sees fewer packets"));
             packets.push(Packet { at: segment.at, from: segment.from, basis, bytes, read });
         }
     }
-    let more = reads.values_mut().map(Iterator::count).sum::<usize>();
+    let more = reads.values().map(VecDeque::len).sum::<usize>();
     assert_eq!(more, 0, "tshark sees more packets");
     packets
 }

@@ -11,6 +11,8 @@ pub(crate) struct Record {
     pub(crate) capture: PathBuf,
     pub(crate) keys: PathBuf,
     pub(crate) control: Control,
+    /// The same conversation with each datagram by itself, where the capture has several in one frame.
+    pub(crate) cut: Option<PathBuf>,
     /// The key of tls-auth that the story is told with.
     pub(crate) tls_auth_key: Option<PathBuf>,
     /// Why what is encrypted can't be read; none with its keys.
@@ -43,7 +45,11 @@ impl Record {
         let is_given = stem.starts_with("openvpn-udp") && matches!(control, Control::Hmac(_));
         Record {
             name: if is_committed { format!("{stem} (committed)") } else { stem },
-            tls_auth_key: is_given.then(|| capture.with_file_name("ta.key")),
+            tls_auth_key: is_given.then(|| match capture.with_extension("ta") {
+                own if own.exists() => own,
+                _ => capture.with_file_name("ta.key"),
+            }),
+            cut: Some(capture.with_extension("cut")).filter(|cut| cut.exists()),
             keys,
             control,
             closed: (!has_keys).then_some("no key log was given"),

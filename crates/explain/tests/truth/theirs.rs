@@ -9,7 +9,7 @@ use crate::record::Record;
 use crate::step::Step;
 use crate::stream::{Side, Stream, segments};
 use crate::tls::{Came, Key, Plain, Tls, Used};
-use crate::{certificates, vpn};
+use crate::{certificates, cut, vpn};
 
 /// What was seen of a conversation.
 #[derive(Default)]
@@ -24,7 +24,10 @@ pub(crate) struct Seen {
 
 /// tshark's story of a recording.
 pub(crate) fn story(record: &Record) -> Value {
-    let frames = pdml::read(&record.capture, &record.keys, &record.options());
+    let frames = match &record.cut {
+        Some(behind) => cut::read(record, behind),
+        None => pdml::read(&record.capture, &record.keys, &record.options()),
+    };
     let seen = match record.is_vpn() {
         true => vpn::read(record, &frames),
         false => tls(record, &frames),

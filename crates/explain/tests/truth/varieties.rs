@@ -41,6 +41,7 @@ pub(crate) const KINDS: &[&[&str]] = &[
     &["openvpn", "tcp", "crypt", "v2"],
     &["openvpn", "udp", "renewed"],
     &["openvpn", "udp", "loss"],
+    &["openvpn", "udp", "offload"],
     &["openvpn", "udp", "hybrid"],
     &["openvpn", "tcp", "hybrid"],
     &["openvpn", "hybrid", "renewed"],
@@ -209,6 +210,9 @@ const PROMISES: &[Promise] = &[
     // The OpenSSL of Debian 12 has no such group, so this is not its OpenVPN 2.6.
     ("hybrid", None, "X25519MLKEM768", |read| {
         read.wrapped(&["encrypted"]) || read.hello("key_share_group", "0x11ec")
+    }),
+    ("offload", Some(true), "frames with several datagrams", |read| {
+        read.value("server_hello", "datagrams_in_frame", "2")
     }),
     ("tls12", None, "TLS 1.2", |read| read.hello("version", "0x0303")),
     ("key", Some(true), "a wrong HMAC", |read| read.ends("wrongtlsauth")),

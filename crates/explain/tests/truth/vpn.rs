@@ -11,13 +11,13 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::packets::{Packet, directions, packets};
-use crate::pdml::{self, Frame};
+use crate::pdml::{self, Frame, plain};
 use crate::record::{Control, Record};
 use crate::step::Step;
 use crate::stream::{Place, Side, Stream};
 use crate::theirs::Seen;
 use crate::tls::{Came, Tls, Used};
-use crate::{inside, joined};
+use crate::{cut, inside, joined};
 
 const SOFT_RESET: u64 = 3;
 const CONTROL: u64 = 4;
@@ -34,6 +34,7 @@ pub(crate) struct Piece {
     pub(crate) at: u64,
     pub(crate) places: Vec<Place>,
     pub(crate) bytes: Vec<u8>,
+    datagrams: Option<String>,
 }
 
 /// One direction of a handshake, put in order.
@@ -89,7 +90,9 @@ pub(crate) fn read(record: &Record, frames: &[Frame]) -> Seen {
             (Some(_), None) => Wrapping::Unchecked,
             (Some(_), Some(found)) => found[index].map_or(Wrapping::Wrong, Wrapping::Right),
         };
-        let steps = session.packet(packet, wrapping);
+        let mut steps = session.packet(packet, wrapping);
+        let datagrams = packet.datagrams();
+        steps.iter_mut().for_each(|step| say_datagrams(step, datagrams.as_ref()));
         outline.push((steps, session.pieces.len()));
     }
     let Session { mut seen, pieces, .. } = session;
@@ -136,7 +139,9 @@ fn tls(record: &Record, pieces: &[Piece], seen: &mut Seen) -> Vec<Vec<Step>> {
     let mut all = Vec::new();
     for (frame, piece) in frames.iter().zip(pieces) {
         let came = handshakes.get_mut(&piece.handshake).unwrap().frame(frame, piece.from);
-        all.push(came.into_iter().flat_map(|came| steps(came, seen)).collect());
+        let mut steps: Vec<Step> = came.into_iter().flat_map(|came| steps(came, seen)).collect();
+        steps.iter_mut().for_each(|step| say_datagrams(step, piece.datagrams.as_ref()));
+        all.push(steps);
     }
     for tls in handshakes.values() {
         assert_eq!(tls.unread(), [0, 0], "{}: bytes of TLS that no record has", record.name);
@@ -345,9 +350,17 @@ impl Session<'_> {
         while let Some((places, bytes)) = order.waiting.remove(&order.next) {
             order.next += 1;
             if !bytes.is_empty() {
-                self.pieces.push(Piece { handshake, from, at: packet.at, places, bytes });
+                let (at, datagrams) = (packet.at, packet.datagrams());
+                self.pieces.push(Piece { handshake, from, at, places, bytes, datagrams });
             }
         }
+    }
+}
+
+fn say_datagrams(step: &mut Step, datagrams: Option<&String>) {
+    if let Some(count) = datagrams {
+        let words = "datagrams in this frame of the capture; on the wire each was one by itself";
+        step.add(cut::DATAGRAMS, count, Some(plain(words)));
     }
 }
 
