@@ -10,7 +10,7 @@ mkdir -p "$out/pki"
 ip link set lo up
 cd "$out/pki" || exit 1
 
-make_key() { case $1 in rsa) openssl genrsa -out "$2" 2048;; *) openssl ecparam -name prime256v1 -genkey -noout -out "$2";; esac 2>/dev/null; }
+make_key() { case $1 in rsa) openssl genrsa -out "$2" 2048;; rsa1024) openssl genrsa -out "$2" 1024;; p384) openssl ecparam -name secp384r1 -genkey -noout -out "$2";; *) openssl ecparam -name prime256v1 -genkey -noout -out "$2";; esac 2>/dev/null; }
 make_ca() { # NAME KIND
   make_key "$2" "$1.key"
   openssl req -x509 -new -key "$1.key" -subj "/O=Recorded/CN=CA $1" -days 30 -out "$1.crt" -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
@@ -59,6 +59,9 @@ for kind in rsa p256; do
   for answer in revoked unknown; do
     openssl ocsp -index $kind.$answer-index -CA $kind.crt -rsigner $kind.crt -rkey $kind.key -reqin $kind.req -ndays 3 -respout $kind.$answer-ocsp >/dev/null 2>&1
   done
+done
+for kind in rsa1024 p384; do
+  [ -e $kind-server.crt ] || make_leaf rsa $kind $kind-server "/CN=www.recorded.example" "subjectAltName=DNS:www.recorded.example" 30
 done
 # What a web server answers.
 printf 'HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=31536000\r\n\r\nhello\n' > hsts
@@ -149,6 +152,8 @@ for kind in rsa p256; do
   run $kind-wrong-name "$s" "$c -tls1_3 -verify_hostname other.example -verify_return_error"
   run $kind-revoked-server "$s" "$c -tls1_3 -crl_check -CRL pki/$kind.crl -verify_return_error"
   run $kind-revoked-client "$s $mutual -crl_check -CRL pki/$kind.crl -verify_return_error" "$c -tls1_3 $shows"
+  # A hash that is not the usual one of the curve, which TLS 1.2 allows.
+  [ $kind = p256 ] && run tls1_2-p256-hash384 "$s -tls1_2" "$c -tls1_2 -sigalgs ECDSA+SHA384:ECDSA+SHA256"
   # Without an AEAD; such records are not opened, so no key is given to either reader.
   run tls1_2-$kind-cbc-unlogged "$s -tls1_2" "$c -tls1_2 -cipher ECDHE-$auth-AES128-SHA256"
   run tls1_3-$kind-retry "$s -groups P-384" "$c -tls1_3 -groups X25519:P-384"
@@ -159,6 +164,13 @@ for kind in rsa p256; do
   run $kind-no-protocol "$s -alpn h2" "$c -alpn imap"
   run $kind-old-group "$s -groups P-256" "$c -tls1_3 -groups X448"
 done
+# A key that is too short for today's libraries, and that old servers have still.
+weak="-cert pki/rsa1024-server.crt -key pki/rsa1024-server.key -cipher ALL:@SECLEVEL=0"
+old="-CAfile pki/rsa.crt -servername www.recorded.example -cipher ALL:@SECLEVEL=0"
+run tls1_3-rsa1024 "$weak" "$old -tls1_3"
+run tls1_2-rsa1024 "$weak -tls1_2" "$old -tls1_2 -sigalgs RSA-PSS+SHA256:RSA+SHA256"
+run tls1_2-rsa1024-pkcs1 "$weak -tls1_2" "$old -tls1_2 -sigalgs RSA+SHA256"
+run tls1_2-p384-hash256 "-cert pki/p384-server.crt -key pki/p384-server.key -tls1_2" "$old -tls1_2 -sigalgs ECDSA+SHA256"
 wait
 for keys in *-unlogged.keys; do [ -e "$keys" ] && : > "$keys"; done
 rm -f "$out"/*.session idle

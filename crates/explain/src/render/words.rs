@@ -122,9 +122,10 @@ fn in_steps(steps: &[u32]) -> String {
     }
 }
 
-/// Why a step can't be told: what it has instead of values.
+/// Why a step can't be told, or a proof not judged: what it has instead of values.
 pub(super) fn reason(step: &Step) -> Option<String> {
-    let given = step.fields.iter().find(|field| matches!(&*field.name, "reason" | "why"))?;
+    let given =
+        step.fields.iter().find(|field| matches!(&*field.name, "reason" | "why" | "not_judged"))?;
     Some(capital(given.value.trim_end_matches('.')))
 }
 

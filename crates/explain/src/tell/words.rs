@@ -284,6 +284,9 @@ fn proves(fact: &Fact, usual: &'static str) -> &'static str {
     );
     match (&fact.detail, wrapping(fact)) {
         (Detail::Proof(false), _) => "Nothing: it was calculated again, and it is wrong.",
+        _ if has(fact, "not_judged") => {
+            "Nothing here: it was not calculated again, for the reason that stands among the values. The other side judges it by itself."
+        }
         (_, Some("none")) if knocks => {
             "Nothing: packets of this session carry no code, so anybody could have sent it."
         }

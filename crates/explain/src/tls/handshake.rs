@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::hello::{self, Hello, TLS12, TLS13};
 use super::lane::{Lane, Met};
 use super::opening::{self, Opener, Randoms, Suite};
-use super::proof::{Agreed, Half};
+use super::proof::{Agreed, Half, Judged};
 use super::reader::{Reader, numbers};
 use super::transcript::Transcript;
 use super::{names, proof, shown};
@@ -24,6 +24,9 @@ const MOST_PROOFS: u8 = 16;
 
 /// The extension that lists kinds of signature.
 const SIGNATURES: u16 = 13;
+
+/// Why nothing can be opened where only one side was captured, or the other one's hello was lost.
+const OTHER_SIDE: &str = "the other side, or its hello, is not in this capture";
 
 /// What was checked before by whoever tells a handshake, so that it need not be calculated again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,15 +103,23 @@ impl Handshake {
         Self { checked, ..self }
     }
 
-    /// Whether one more signature is to be checked.
-    fn checks_signature(&mut self) -> bool {
-        let left = self.proofs.checked_sub(1).filter(|_| self.checked == Checked::Nothing);
-        self.proofs = left.unwrap_or(self.proofs);
-        left.is_some()
+    /// A signature's judgement; none where whoever tells it has checked it himself.
+    fn judged(&mut self, judge: impl FnOnce(&Self) -> Judged) -> Option<Judged> {
+        if self.checked != Checked::Nothing {
+            return None;
+        }
+        let Some(left) = self.proofs.checked_sub(1) else { return Some(Err(proof::TOO_MANY)) };
+        self.proofs = left;
+        Some(judge(self))
     }
 
     pub(super) fn is_old(&self) -> bool {
         self.chosen.as_ref().is_some_and(|chosen| !chosen.is_new())
+    }
+
+    /// Whether the server has chosen anything yet.
+    pub(super) fn has_chosen(&self) -> bool {
+        self.chosen.is_some()
     }
 
     pub(super) fn is_new(&self) -> bool {
@@ -128,7 +139,9 @@ impl Handshake {
     /// Why records can't be opened.
     pub(super) fn why_sealed(&self) -> &'static str {
         match &self.chosen {
+            None => OTHER_SIDE,
             _ if self.log.is_empty() => "no key log was given",
+            _ if self.client.is_none() => OTHER_SIDE,
             Some(Chosen { suite: None, .. }) => "records of this cipher suite are not opened here",
             _ => "the key log has no key that opens it",
         }
@@ -363,29 +376,36 @@ impl Handshake {
             Half::Prime(length) => Field::number("prime_length", length as u64),
         }];
         fields.extend(exchange.signed.scheme.map(scheme_field));
-        let checks = self.checks_signature();
-        let proved = self.server_certificate.as_ref().zip(self.randoms()).filter(|_| checks);
-        let proved = proved.and_then(|(certificate, randoms)| exchange.is_by(certificate, randoms));
-        Some(with_proof(self.fact(met, Kind::ServerKeyExchange, fields), proved))
+        let judged = self.judged(|all| {
+            let certificate = all.server_certificate.as_ref().ok_or(proof::NOT_SHOWN)?;
+            exchange.is_by(certificate, all.randoms().ok_or(proof::TOO_LONG)?)
+        });
+        Some(with_judgement(self.fact(met, Kind::ServerKeyExchange, fields), judged))
     }
 
     fn certificate_verify(&mut self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
         let signed = proof::certificate_verify(body, self.names_schemes())?;
-        let checks = self.checks_signature();
-        let (kind, certificate) = match met.from {
-            Side::Server => (Kind::ServerCertificateVerify, &self.server_certificate),
-            Side::Client => (Kind::ClientCertificateVerify, &self.client_certificate),
+        let kind = match met.from {
+            Side::Server => Kind::ServerCertificateVerify,
+            Side::Client => Kind::ClientCertificateVerify,
         };
-        let proved = certificate.as_ref().zip(self.transcript.whole()).filter(|_| checks).and_then(
-            |(certificate, transcript)| match &self.chosen {
+        let judged = self.judged(|all| {
+            let certificate = match met.from {
+                Side::Server => all.server_certificate.as_ref(),
+                Side::Client => all.client_certificate.as_ref(),
+            };
+            let certificate = certificate.ok_or(proof::NOT_SHOWN)?;
+            let transcript = all.transcript.whole().ok_or(proof::TOO_LONG)?;
+            match &all.chosen {
                 Some(chosen @ Chosen { suite, .. }) if chosen.is_new() => {
-                    signed.is_over(certificate, met.from, (*suite)?.hash(), transcript)
+                    let hash = suite.ok_or(proof::TOO_LONG)?.hash();
+                    signed.is_over(certificate, met.from, hash, transcript)
                 }
                 _ => signed.is_by(certificate, transcript),
-            },
-        );
+            }
+        });
         let fields = signed.scheme.map(scheme_field).into_iter().collect();
-        Some(with_proof(self.fact(met, kind, fields), proved))
+        Some(with_judgement(self.fact(met, kind, fields), judged))
     }
 
     /// Its sender's traffic key takes over in TLS 1.3.
@@ -465,6 +485,18 @@ impl Handshake {
 
 fn scheme_field(scheme: u16) -> Field {
     Field::code("signature_algorithm", scheme, names::signature(scheme))
+}
+
+fn with_judgement(fact: Fact, judged: Option<Judged>) -> Fact {
+    match judged {
+        None => fact,
+        Some(Ok(right)) => with_proof(fact, Some(right)),
+        Some(Err(why)) => {
+            let fields =
+                fact.fields.iter().cloned().chain([Field::text("not_judged", why)]).collect();
+            Fact { fields, ..fact }
+        }
+    }
 }
 
 /// What was calculated again is known better than what was only read.

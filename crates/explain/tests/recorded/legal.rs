@@ -86,7 +86,9 @@ fn a_secret_agreed_on_by_numbers_is_read_and_the_messages_behind_it_too() {
     );
     let fields = &story.steps[2].fields;
     let values: Vec<_> = fields.iter().map(|field| (&*field.name, field.value.as_str())).collect();
-    assert_eq!(values, [("prime_length", "3"), ("signature_algorithm", "0x0401")]);
+    let not_judged = ("not_judged", "the certificate with its key was not seen");
+    assert_eq!(values, [("prime_length", "3"), ("signature_algorithm", "0x0401"), not_judged]);
+    assert!(story.steps[2].proves.starts_with("Nothing here: it was not calculated again"));
     assert!(story.steps[2].terms.iter().any(|term| term.word == "DHE"));
     assert!(page(story).contains("by large numbers alone (DHE)"));
 }
@@ -204,8 +206,13 @@ fn early_data_is_a_gap_that_may_be_a_repetition() {
     assert_eq!(step.source, Source::Gap);
     assert!(step.sentence.contains("may send it again") && step.proves.starts_with("Nothing yet"));
     // Who offers none and sends some all the same does not keep to the protocol.
-    let story = Talk::new().client_hello(&[]).record(Side::Client, 23, &[7; 40]).story();
-    assert_eq!(entries(&story), ["client_hello", "unreadable"]);
+    let hello = || Talk::new().client_hello(&[]);
+    let warned = hello().record(Side::Server, 21, &[1, 112]);
+    let story = warned.record(Side::Client, 23, &[7; 40]).story();
+    assert_eq!(entries(&story), ["client_hello", "warning", "unreadable"]);
+    // Where nothing of the server's was seen, it may have answered.
+    let story = hello().record(Side::Client, 23, &[7; 40]).story();
+    assert_eq!(entries(&story), ["client_hello", "sealed"]);
 }
 
 #[test]

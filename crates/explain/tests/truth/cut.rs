@@ -34,7 +34,8 @@ pub(crate) fn read(record: &Record, cut: &Path) -> Vec<Frame> {
         let count = parts.len();
         for part in &mut parts {
             let several = Shown { show: count.to_string(), ..Shown::default() };
-            part.fields.extend((count > 1).then_some(Shown { name: DATAGRAMS.to_owned(), ..several }));
+            part.fields
+                .extend((count > 1).then_some(Shown { name: DATAGRAMS.to_owned(), ..several }));
         }
         all.extend(parts);
     }

@@ -150,7 +150,10 @@ fn captures(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 /// Those of a newer program than this machine has, and of a client and a gateway of ours.
 fn is_not_made_anew(capture: &Path) -> bool {
     let name = capture.file_stem().unwrap().to_string_lossy();
-    name.contains("hybrid") || name.starts_with("vpn-") || name.starts_with("starttls")
+    name.contains("hybrid")
+        || name.starts_with("vpn-")
+        || name.starts_with("starttls")
+        || name.contains("offload")
 }
 
 /// A handshake that ends with a message of a kind that nobody knows here, where there was a ServerHelloDone.

@@ -164,6 +164,10 @@ pub(crate) const TABLE: &[Row] = &[
     is("steps[].fields.alert_level", Tshark("tls.alert_message.level")),
     named("steps[].fields.alert_description", Tshark("tls.alert_message.desc")),
     is("steps[].fields.proof_is_right", Follows("the peer, OpenSSL or OpenVPN, went on after it")),
+    is(
+        "steps[].fields.not_judged",
+        Follows("tls.handshake.sig_hash_alg and, by openssl x509, the certificate's key"),
+    ),
     is("steps[].fields.reason", Follows("whether a key log was given, and the kind of message")),
     is("steps[].fields.begins_with", Tshark("tcp.payload before the first tls.record")),
     is("steps[].fields.about_tls", Tshark("tcp.payload before the first tls.record")),

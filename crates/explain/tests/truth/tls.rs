@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::certificates::signer;
+use crate::certificates::{self, signer};
 use crate::pdml::{Frame, Shown, all, groups};
 use crate::step::{Form, Step};
 use crate::stream::{Side, Stream};
@@ -57,6 +57,8 @@ pub(crate) struct Tls {
     is_new: Option<bool>,
     retried: bool,
     asked_session: String,
+    /// What key the server's certificate has, as OpenSSL says.
+    shown_key: String,
     lanes: [Lane; 2],
     streams: [Stream; 2],
     pub(crate) uses: BTreeMap<Key, Used>,
@@ -102,6 +104,7 @@ impl Tls {
             is_new: None,
             retried: false,
             asked_session: String::new(),
+            shown_key: String::new(),
             lanes: [Lane::default(), Lane::default()],
             streams,
             uses: BTreeMap::new(),
@@ -306,6 +309,7 @@ impl Tls {
                     first("tls.handshake.session_ticket_lifetime_hint").map(Shown::number)
             }
             // Who received it went on, and so found it right.
+            12 | 15 if self.is_not_judged(step) => step.add("not_judged", SHORT_KEY, None),
             12 | 15 | 20 => {
                 step.source = "computed";
                 step.add("proof_is_right", 1, None);
@@ -321,8 +325,19 @@ impl Tls {
         if matches!(kind, 1 | 2) && first("tls.handshake.session_id").is_none() {
             step.add("session_id", "", None);
         }
+        let own = first("tls.handshake.certificate").filter(|_| kind == 11);
+        if let (Side::Server, Some(own)) = (step.from, own) {
+            self.shown_key = certificates::read(&own.bytes())["key"].as_str().unwrap().to_owned();
+        }
         step.certificates = all(fields, "tls.handshake.certificate").map(Shown::bytes).collect();
         step.staple = first("tls.handshake.ocsp_response_len").map(|_| staple(fields));
+    }
+
+    /// PSS with a key of less than 2048 bits no library of ours calculates.
+    fn is_not_judged(&self, step: &Step) -> bool {
+        let scheme = step.fields.get("signature_algorithm").map(|all| all[0][0].to_string());
+        let is_pss = scheme.is_some_and(|scheme| scheme.contains("0x08"));
+        step.from == Side::Server && is_pss && self.shown_key == "RSA, 1024 bits"
     }
 
     fn server_hello(&mut self, fields: &[Shown], has_psk: bool) -> &'static str {
@@ -358,6 +373,9 @@ impl Tls {
         }
     }
 }
+
+const SHORT_KEY: &str =
+    "an RSA key of less than 2048 bits, with which this scheme is not calculated here";
 
 /// What a staple says, by tshark.
 fn staple(fields: &[Shown]) -> Value {

@@ -26,6 +26,10 @@ pub(crate) const KINDS: &[&[&str]] = &[
     &["tls1_3", "resumed"],
     &["tls1_3", "update"],
     &["tls1_3", "staple", "revoked"],
+    &["tls1_2", "p256", "hash384"],
+    &["tls1_2", "p384", "hash256"],
+    &["tls1_2", "rsa1024"],
+    &["tls1_3", "rsa1024"],
     &["tls1_2", "cbc"],
     &["expired", "client"],
     &["revoked", "server"],
@@ -155,6 +159,18 @@ const PROMISES: &[Promise] = &[
         read.hello("alpn", "http/1.1") || read.value("encrypted_extensions", "alpn", "http/1.1")
     }),
     ("data", Some(false), "application data", |read| read.has("application_data")),
+    ("hash384", None, "a hash longer than the curve", |read| {
+        read.value("server_key_exchange", "signature_algorithm", "0x0503")
+            && read.key("elliptic curve, 256")
+    }),
+    ("hash256", None, "a hash shorter than the curve", |read| {
+        read.value("server_key_exchange", "signature_algorithm", "0x0403")
+            && read.key("elliptic curve, 384")
+    }),
+    ("rsa1024", None, "a short key", |read| read.key("RSA, 1024")),
+    ("pkcs1", None, "a signature without PSS", |read| {
+        read.value("server_key_exchange", "signature_algorithm", "0x0401")
+    }),
     ("hsts", None, "an answer of a web server", |read| {
         read.steps().any(|step| !step["fields"]["http_status"].is_null())
     }),
