@@ -14,31 +14,144 @@ use super::{later, lives, svg, words};
 use crate::story::{Certificate, Chapter, Ending, Inquiry, Side, Source, Step, Stories, Story};
 use crate::told;
 
-/// The largest page is twice this: where it is reached, steps lose their values, and later all.
+/// The largest page. Where stories have no room on it, all lose the bytes of their steps first, then the values, and
+/// at last whole stories are left out.
+const LARGEST: usize = 200_000;
+/// What a story takes before its steps lose their values.
 const HALF: usize = 90_000;
+/// What is said of a story that is left out takes less.
+const MENTION: usize = 1_000;
+
+/// What is kept free for certificates and keys behind the steps.
+const BEHIND: usize = 19_000;
+
+/// How much of each step is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    Steps,
+    Values,
+    Bytes,
+}
 
 /// All stories in one page.
 pub fn html(stories: &Stories) -> String {
     let title = stories.stories.first().map_or("No handshake", |story| story.title.as_str());
-    let mut page = Page(style::HEAD.replace("TITLE", &markup(title)));
-    for story in &stories.stories {
-        page.story(story);
-    }
+    let head = style::HEAD.replace("TITLE", &markup(title));
+    let mut end = String::new();
     if stories.stories.is_empty() {
-        page.add("<p>No handshake of TLS or OpenVPN begins in it.</p>\n");
+        end.push_str("<p>No handshake of TLS or OpenVPN begins in it.</p>\n");
     }
-    for left_out in &stories.left_out {
-        page.add(&format!("<p>Not told: {} ({}).</p>\n", markup(&left_out.reason), left_out.count));
+    for left_out in stories.left_out.iter().take(20) {
+        let _ =
+            writeln!(end, "<p>Not told: {} ({}).</p>", markup(&left_out.reason), left_out.count);
     }
-    page.add("</main></body></html>\n");
-    page.0
+    end.push_str("</main></body></html>\n");
+    let most = LARGEST.saturating_sub(head.len() + end.len());
+    let told = [Depth::Bytes, Depth::Values, Depth::Steps].map(|depth| (depth, most));
+    let fits = told.into_iter().find_map(|(depth, most)| {
+        let all = all_of(stories, depth, head.len(), most);
+        let length: usize = all.iter().map(String::len).sum();
+        (length + MENTION <= most || (depth == Depth::Bytes && length <= most))
+            .then_some((depth, all))
+    });
+    let body = match fits {
+        Some((Depth::Bytes, all)) => all.concat(),
+        Some((depth, all)) => format!("{}{}", shallow(depth), all.concat()),
+        None => some_of(stories, head.len(), most),
+    };
+    format!("{head}{body}{end}")
 }
 
-struct Page(String);
+/// Each story by itself; fewer where they are longer than the page anyhow.
+fn all_of(stories: &Stories, depth: Depth, before: usize, most: usize) -> Vec<String> {
+    let mut length = 0;
+    let page = |story: &Story| {
+        let page = (length <= most).then(|| Page::of(story, depth, before, most));
+        length += page.as_ref().map_or(0, String::len);
+        page.unwrap_or_default()
+    };
+    stories.stories.iter().map(page).collect()
+}
+
+/// As many as have room, and the names of those that have none.
+fn some_of(stories: &Stories, before: usize, most: usize) -> String {
+    let (mut body, mut left_out) = (shallow(Depth::Steps).to_owned(), Vec::new());
+    for story in &stories.stories {
+        let page = Page::of(story, Depth::Steps, before, most);
+        if body.len() + page.len() + MENTION * (1 + left_out.len()) <= most {
+            body.push_str(&page);
+        } else {
+            left_out.push(story);
+        }
+    }
+    let _ = write!(body, "<p>Not on this page, for want of room: {} more. ", left_out.len());
+    for story in left_out.into_iter().take(20) {
+        let _ = write!(
+            body,
+            "<bdi>{}</bdi> to <bdi>{}</bdi>; ",
+            markup(&story.client),
+            markup(&story.server)
+        );
+    }
+    body.push_str("see above how to get them.</p>\n");
+    body
+}
+
+/// What a page says of itself that has not all.
+fn shallow(depth: Depth) -> &'static str {
+    match depth {
+        Depth::Bytes => "",
+        Depth::Values => {
+            "<p class=\"q\">So many handshakes have no room on one page with the bytes of their steps. Of a capture, <code>explain capture FILE --only HOST:PORT</code> tells those of one end; <code>--format json</code> has all.</p>\n"
+        }
+        Depth::Steps => {
+            "<p class=\"q\">So many handshakes have no room on one page with the values and bytes of their steps, and pictures. Of a capture, <code>explain capture FILE --only HOST:PORT</code> tells those of one end; <code>--format json</code> has all.</p>\n"
+        }
+    }
+}
+
+/// One story on its way to the page.
+struct Page {
+    text: String,
+    depth: Depth,
+    /// What stands before it, and the most that it may have.
+    before: usize,
+    most: usize,
+    /// Parts that had no room.
+    left_out: usize,
+}
 
 impl Page {
+    fn of(story: &Story, depth: Depth, before: usize, most: usize) -> String {
+        let most = most.saturating_sub(MENTION);
+        let mut page = Page { text: String::new(), depth, before, most, left_out: 0 };
+        page.story(story);
+        page.text
+    }
+
     fn add(&mut self, text: &str) {
-        self.0.push_str(text);
+        self.text.push_str(text);
+    }
+
+    /// Adds something as a whole, or counts it where it has no room.
+    fn whole(&mut self, add: impl FnOnce(&mut Self)) {
+        let fits = self.fits(self.most, add);
+        self.left_out += usize::from(!fits);
+    }
+
+    /// Adds something where the story has then at most so many bytes.
+    fn fits(&mut self, most: usize, add: impl FnOnce(&mut Self)) -> bool {
+        let before = self.text.len();
+        add(self);
+        let fits = self.text.len() <= most;
+        if !fits {
+            self.text.truncate(before);
+        }
+        fits
+    }
+
+    fn has_room(&self) -> bool {
+        self.before + self.text.len() < HALF && self.depth > Depth::Steps
     }
 
     fn story(&mut self, story: &Story) {
@@ -50,26 +163,33 @@ impl Page {
             markup(&story.server),
             markup(&story.transport)
         ));
-        self.asked(story);
-        self.ending(story);
+        self.whole(|page| page.asked(story));
+        self.whole(|page| page.ending(story));
         for judgement in &story.judgements {
-            self.add(&format!(
-                "<p><b>{}</b> says: {}</p>\n",
-                markup(&words::capital(&judgement.by)),
-                with_code(&judgement.sentence)
-            ));
+            self.whole(|page| {
+                page.add(&format!(
+                    "<p><b>{}</b> says: {}</p>\n",
+                    markup(&words::capital(&judgement.by)),
+                    with_code(&judgement.sentence)
+                ));
+            });
         }
         self.parts(story);
-        if self.0.len() < HALF {
-            self.add("<h2>The same as a picture</h2>\n<div class=\"pic\" tabindex=\"0\" role=\"region\" aria-label=\"Picture\">");
-            let picture = svg::of_story(story);
-            self.add(&picture);
-            self.add("</div>\n");
+        if self.has_room() {
+            self.whole(|page| {
+                page.add("<h2>The same as a picture</h2>\n<div class=\"pic\" tabindex=\"0\" role=\"region\" aria-label=\"Picture\">");
+                page.add(&svg::of_story(story));
+                page.add("</div>\n");
+            });
         }
-        self.certificates(&story.certificates);
-        self.keys(story);
-        self.later(story);
-        self.told(story);
+        self.whole(|page| page.certificates(&story.certificates));
+        self.whole(|page| page.keys(story));
+        self.whole(|page| page.later(story));
+        self.whole(|page| page.told(story));
+        if self.left_out > 0 {
+            let count = self.left_out;
+            self.add(&format!("<p>Not on this page, for want of room: {count} parts of this handshake. <code>--format json</code> has them.</p>\n"));
+        }
         self.add("</section>\n");
     }
 
@@ -130,6 +250,10 @@ impl Page {
         let mut heading = String::new();
         for part in story.steps.chunk_by(|one, next| place(one) == place(next)) {
             let Some(first) = part.first() else { continue };
+            if self.text.len() + BEHIND + MENTION > self.most {
+                self.left_out += part.len();
+                continue;
+            }
             if heading != heading_of(first) {
                 let close = if heading.is_empty() { "" } else { "</ol>\n" };
                 heading = heading_of(first);
@@ -142,7 +266,7 @@ impl Page {
                 first.chapter.title(),
                 first.chapter.sentence()
             ));
-            part.iter().for_each(|step| self.step(step));
+            part.iter().for_each(|step| self.some_step(step));
             self.add("</details></li>\n");
         }
         self.add("</ol>\n");
@@ -152,10 +276,15 @@ impl Page {
         }
     }
 
-    fn step(&mut self, step: &Step) {
-        if self.0.len() > 2 * HALF {
-            return;
-        }
+    /// A step with its values, or without, or that it has no room.
+    fn some_step(&mut self, step: &Step) {
+        let most = self.most.saturating_sub(BEHIND);
+        let is_there = (self.has_room() && self.fits(most, |page| page.step(step, true)))
+            || self.fits(most, |page| page.step(step, false));
+        self.left_out += usize::from(!is_there);
+    }
+
+    fn step(&mut self, step: &Step, with_values: bool) {
         let gap = if step.source == Source::Gap { " gap" } else { "" };
         self.add(&format!(
             "<div class=\"step{gap}\"><h3>{}. {} to {}: {} <span class=\"q\">+{}</span></h3>\n<p>{}</p>\n",
@@ -194,14 +323,14 @@ impl Page {
             markup(&step.leaves_open),
             markup(&step.readable_by)
         ));
-        if self.0.len() < HALF {
-            self.depth(step);
+        if with_values {
+            self.values(step);
         }
         self.add("</div>\n");
     }
 
     /// Terms, values and bytes.
-    fn depth(&mut self, step: &Step) {
+    fn values(&mut self, step: &Step) {
         self.add("<details><summary>Terms and values</summary><dl>");
         for term in &step.terms {
             self.add(&format!("<dt>{}</dt><dd>{}</dd>", markup(&term.word), markup(&term.meaning)));
@@ -231,7 +360,7 @@ impl Page {
             if places.is_empty() { "no bytes".to_owned() } else { places.join("; ") },
             markup(&step.section)
         ));
-        if let Some(bytes) = &step.bytes {
+        if let Some(bytes) = step.bytes.as_ref().filter(|_| self.depth == Depth::Bytes) {
             self.add(&format!(
                 "<details><summary>Its first bytes on the wire{}</summary><pre>{}</pre></details>",
                 if step.key.is_some() { ", encrypted" } else { "" },

@@ -160,7 +160,7 @@ fn recordings_with_changed_bytes_are_survived_in_every_format() {
             told += stories.stories.len();
             let again: Stories = serde_json::from_str(&render::json(&stories)).unwrap();
             assert_eq!(again, stories);
-            assert!(render::html(&stories).len() <= 220_000);
+            assert!(render::html(&stories).len() <= 200_000);
             outputs(&stories);
         }
     }

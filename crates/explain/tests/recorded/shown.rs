@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use explain::capture::{Keys, Known, read};
-use explain::story::Stories;
+use explain::story::{Stories, Story};
 use explain::{catalogue, render};
 
 use crate::recordings::{captures, folder, given_key, name, outputs, tell};
@@ -34,6 +34,42 @@ fn a_page_is_small_and_loads_and_runs_nothing() {
             assert!(!page.contains(forbidden), "{}: {forbidden}", name(&capture));
         }
     }
+}
+
+#[test]
+fn a_page_of_many_handshakes_is_as_small_and_says_what_it_lacks() {
+    let of = |count: u16| {
+        let mut stories = tell(&folder().join("tls1_3-p256-mutual.pcap"), Keys::default());
+        let one = stories.stories.remove(0);
+        for number in 0..count {
+            let client = format!("127.0.0.1:{}", 40_000 + number);
+            stories.stories.push(Story { client, ..one.clone() });
+        }
+        render::html(&stories)
+    };
+    let (bytes, values) = ("Its first bytes on the wire", "Terms and values");
+    let told = |page: &str| page.matches("<h1>").count();
+    let few = of(3);
+    assert!(few.contains(bytes) && few.contains(values) && !few.contains("--only"));
+    for count in [7, 12, 16, 60, 600] {
+        let page = of(count);
+        assert!(page.len() <= 200_000, "{count}: {} bytes", page.len());
+        assert!(page.len() > 90_000, "{count}: {} bytes", page.len());
+        assert!(!page.contains(bytes) && page.contains("--only HOST:PORT"), "{count}");
+        assert_eq!(page.matches("<details").count(), page.matches("</details>").count());
+        assert!(page.ends_with("</main></body></html>\n"));
+        let lacks = page.contains("Not on this page, for want of room");
+        assert_eq!(told(&page) < usize::from(count), lacks, "{count}");
+        println!("{count}: {} bytes, {} told", page.len(), told(&page));
+    }
+    // A value or a name of any length breaks no bound.
+    let mut stories = tell(&folder().join("vpn-renewed.pcap"), Keys::default());
+    for step in stories.stories.iter_mut().flat_map(|story| &mut story.steps) {
+        step.fields.iter_mut().for_each(|field| field.value = "<&>".repeat(20_000));
+    }
+    let page = render::html(&stories);
+    assert!(page.len() <= 200_000, "{}", page.len());
+    assert!(!page.contains("&lt;&amp;&gt;&lt;&amp;&gt;"), "what has no room is left out whole");
 }
 
 #[test]
