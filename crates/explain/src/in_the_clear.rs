@@ -13,6 +13,7 @@ use crate::story::Source;
 /// The most that is listened to before TLS begins, and the most that is told of it.
 const LONGEST: usize = 64 * 1024;
 const MOST_TOLD: usize = 20;
+const SERVER_HELLO: u8 = 2;
 
 /// What was said so far.
 #[derive(Default)]
@@ -24,9 +25,12 @@ pub(crate) struct InTheClear {
 }
 
 impl InTheClear {
-    /// True for the first bytes of a client that begins with TLS.
+    /// True for the first bytes of a client that begins with TLS, or of a server that answers to one that is not seen.
     pub(crate) fn is_over(seen: &Seen<'_>) -> bool {
-        seen.from == Side::Client && matches!(seen.bytes, [22, 3, 0..=4, ..])
+        match seen.from {
+            Side::Client => matches!(seen.bytes, [22, 3, 0..=4, ..]),
+            Side::Server => matches!(seen.bytes, [22, 3, 0..=4, _, _, SERVER_HELLO, ..]),
+        }
     }
 
     /// Takes what one side said; false if this leads to no TLS.

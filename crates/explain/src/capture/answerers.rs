@@ -44,7 +44,7 @@ pub fn answerers(source: impl Read + Send) -> Result<Vec<Answerer>, CaptureError
 /// Over what a conversation begins with this, if one does.
 fn begins(carried: &Carried<'_>) -> Option<&'static str> {
     match carried.kind {
-        Carrier::Tcp { syn, ack, .. } => (syn && !ack).then_some(TCP),
+        Carrier::Tcp { syn, acknowledged, .. } => (syn && acknowledged.is_none()).then_some(TCP),
         Carrier::Udp => Session::begins(carried.payload).then_some("udp"),
     }
 }

@@ -84,6 +84,8 @@ pub(super) struct OverTcp {
     server: Stream,
     speech: Speech,
     closed: Option<(Side, bool)>,
+    /// Whether anything of the client and of the server is in the capture.
+    is_there: [bool; 2],
     /// The time of the last segment.
     last: u64,
 }
@@ -116,6 +118,7 @@ impl OverTcp {
             server: Stream::default(),
             speech: Speech::Unknown(Queue::default()),
             closed: None,
+            is_there: [false; 2],
             last: 0,
         }
     }
@@ -136,6 +139,15 @@ impl OverTcp {
 
     pub(super) fn begin(&mut self, side: Side, sequence: u32) {
         self.stream(side).begin(sequence);
+    }
+
+    /// A segment of this side is in the capture, whatever it carries.
+    pub(super) fn shows(&mut self, side: Side) {
+        let [client, server] = &mut self.is_there;
+        match side {
+            Side::Client => *client = true,
+            Side::Server => *server = true,
+        }
     }
 
     /// True once nothing that comes can be told.
@@ -180,6 +192,11 @@ impl OverTcp {
                 said.push_seen(seen);
                 self.recognise(seen.at);
             }
+            // The client is not in this capture.
+            Speech::Unknown(said) if said.len() == 0 && answers(seen.bytes) => {
+                self.speech = self.speech_of(seen.bytes);
+                self.bytes(seen);
+            }
             // A server that speaks first may offer TLS.
             Speech::Unknown(_) => self.clear(seen),
             Speech::Tls(tls) => {
@@ -213,23 +230,28 @@ impl OverTcp {
         let length = said.len();
         let Some((bytes, places)) = said.take(length) else { return };
         self.speech = match (first, second, third) {
-            (22, 3, 0..=4) => {
-                let connection = Connection::new(0, self.reading.known.log.clone());
-                Speech::Tls(Box::new((connection, Facts::default())))
-            }
             // A client's reset behind its length, in any wrapping that is known here.
-            (0, 14..=255, 0x38) | (0..=4, _, 0x50) => Speech::OpenVpn(Box::new(Framed {
-                session: self.reading.session(),
-                client: Queue::default(),
-                server: Queue::default(),
-                broken: false,
-            })),
+            (22, 3, 0..=4) | (0, 14..=255, 0x38) | (0..=4, _, 0x50) => self.speech_of(&bytes),
             _ if first.is_ascii_graphic() => {
                 return self.clear(&Seen { at, from: Side::Client, bytes: &bytes, places });
             }
             _ => Speech::Other,
         };
         self.bytes(&Seen { at, from: Side::Client, bytes: &bytes, places });
+    }
+
+    /// What began with these bytes.
+    fn speech_of(&self, bytes: &[u8]) -> Speech {
+        if matches!(bytes, [21 | 22, 3, ..]) {
+            let connection = Connection::new(0, self.reading.known.log.clone());
+            return Speech::Tls(Box::new((connection, Facts::default())));
+        }
+        Speech::OpenVpn(Box::new(Framed {
+            session: self.reading.session(),
+            client: Queue::default(),
+            server: Queue::default(),
+            broken: false,
+        }))
     }
 
     pub(super) fn story(&mut self) -> Option<Story> {
@@ -253,7 +275,8 @@ impl OverTcp {
             server: self.ends.server.clone(),
             facts,
             session,
-            closed: self.closed,
+            // Where one side is not in the capture, nobody can say that it was let down.
+            closed: self.closed.filter(|_| self.is_there == [true; 2]),
             own: None,
             uses,
         })
@@ -300,6 +323,11 @@ impl Framed {
             Side::Server => &mut self.server,
         }
     }
+}
+
+/// Whether a server answers so to what is not in the capture: a message or an alert of TLS, or a reset behind its length.
+fn answers(bytes: &[u8]) -> bool {
+    matches!(bytes, [21 | 22, 3, 0..=4, ..] | [0, 14..=255, 0x40, ..])
 }
 
 fn keep(events: Vec<Event>, facts: &mut Facts) {

@@ -87,8 +87,8 @@ impl Flows {
         self.found = true;
         match carried.kind {
             Carrier::Udp => self.datagram(frame, &carried),
-            Carrier::Tcp { sequence, syn, ack, fin, rst } => {
-                self.tcp_flags(&carried, sequence, syn && !ack, syn);
+            Carrier::Tcp { sequence, acknowledged, syn, fin, rst } => {
+                self.tcp_flags(&carried, sequence, acknowledged, syn);
                 self.segment(frame, &carried, sequence.wrapping_add(u32::from(syn)));
                 if fin || rst {
                     self.close(&carried, rst);
@@ -103,15 +103,16 @@ impl Flows {
             self.finish_udp(&pair);
         }
         if !self.udp.contains_key(&pair) {
-            if !Session::begins(carried.payload) {
+            let Some(begins) = Session::begun_by(carried.payload) else {
                 return self.other(pair, NEITHER);
-            }
+            };
             if !self.has_room() {
                 return self.other(pair, TOO_MANY);
             }
             self.others.remove(&pair);
-            let over = OverUdp::new(ends(carried), &self.reading);
-            self.udp.insert(pair, (carried.from, over));
+            let client = if begins == Side::Client { carried.from } else { carried.to };
+            let over = OverUdp::new(ends(carried, client), &self.reading);
+            self.udp.insert(pair, (client, over));
         }
         if let Some((client, over)) = self.udp.get_mut(&pair) {
             over.packet(chunk(frame, carried, *client));
@@ -120,19 +121,36 @@ impl Flows {
         }
     }
 
-    fn tcp_flags(&mut self, carried: &Carried<'_>, sequence: u32, first: bool, syn: bool) {
+    /// A connection begins with its first SYN, of whichever side: the other one may not be in the capture.
+    fn tcp_flags(
+        &mut self,
+        carried: &Carried<'_>,
+        sequence: u32,
+        acknowledged: Option<u32>,
+        syn: bool,
+    ) {
         let pair = pair(carried, true);
-        if first && !self.tcp.contains_key(&pair) {
+        if syn && !self.tcp.contains_key(&pair) {
             if !self.has_room() {
                 return self.other(pair, TOO_MANY);
             }
             self.others.remove(&pair);
-            let over = OverTcp::new(ends(carried), self.reading.clone());
-            self.tcp.insert(pair, (carried.from, over));
+            let client = if acknowledged.is_some() { carried.to } else { carried.from };
+            let over = OverTcp::new(ends(carried, client), self.reading.clone());
+            self.tcp.insert(pair, (client, over));
         }
         match self.tcp.get_mut(&pair) {
-            Some((client, over)) if syn => over.begin(side(carried.from, *client), sequence),
-            Some(_) => {}
+            Some((client, over)) => {
+                let side = side(carried.from, *client);
+                over.shows(side);
+                if syn {
+                    over.begin(side, sequence);
+                    // An answer says where the other one began.
+                    acknowledged
+                        .iter()
+                        .for_each(|next| over.begin(side.peer(), next.wrapping_sub(1)));
+                }
+            }
             None => self.other(pair, BEGAN_BEFORE),
         }
     }
@@ -209,8 +227,9 @@ fn side(from: SocketAddr, client: SocketAddr) -> Side {
     if from == client { Side::Client } else { Side::Server }
 }
 
-fn ends(carried: &Carried<'_>) -> Ends {
-    Ends { client: carried.from.to_string(), server: carried.to.to_string() }
+fn ends(carried: &Carried<'_>, client: SocketAddr) -> Ends {
+    let server = if client == carried.from { carried.to } else { carried.from };
+    Ends { client: client.to_string(), server: server.to_string() }
 }
 
 fn chunk<'a>(frame: &Frame<'a>, carried: &Carried<'a>, client: SocketAddr) -> Chunk<'a> {

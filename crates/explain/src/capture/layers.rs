@@ -25,7 +25,7 @@ pub(super) struct Carried<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carrier {
     Udp,
-    Tcp { sequence: u32, syn: bool, ack: bool, fin: bool, rst: bool },
+    Tcp { sequence: u32, acknowledged: Option<u32>, syn: bool, fin: bool, rst: bool },
 }
 
 /// What a frame carries; none if that is neither UDP nor TCP over IP, or a later fragment.
@@ -54,8 +54,10 @@ pub(super) fn carried(link: Linktype, frame: &[u8]) -> Option<Carried<'_>> {
             (Carrier::Udp, (udp.source_port(), udp.destination_port()), udp.payload())
         }
         TransportSlice::Tcp(tcp) => {
-            let (sequence, syn, ack) = (tcp.sequence_number(), tcp.syn(), tcp.ack());
-            let kind = Carrier::Tcp { sequence, syn, ack, fin: tcp.fin(), rst: tcp.rst() };
+            let (sequence, syn) = (tcp.sequence_number(), tcp.syn());
+            let acknowledged = tcp.ack().then(|| tcp.acknowledgment_number());
+            let (fin, rst) = (tcp.fin(), tcp.rst());
+            let kind = Carrier::Tcp { sequence, acknowledged, syn, fin, rst };
             (kind, (tcp.source_port(), tcp.destination_port()), tcp.payload())
         }
         _ => return None,

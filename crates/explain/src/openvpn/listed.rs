@@ -12,7 +12,7 @@ pub(crate) struct Listed {
     pub(super) at: u64,
     pub(super) frame: u32,
     pub(crate) from: Side,
-    pub(super) opcode: Opcode,
+    pub(crate) opcode: Opcode,
     pub(crate) key_id: KeyId,
     pub(super) session: SessionId,
     pub(crate) acks: Acks,

@@ -26,7 +26,8 @@ const MOST_GENERATIONS: usize = 500;
 
 /// The value that says how many datagrams a frame held, and what that is.
 pub(crate) const DATAGRAMS: &str = "datagrams_in_frame";
-const OFFLOADED: &str = "datagrams in this frame of the capture; on the wire each was one by itself";
+const OFFLOADED: &str =
+    "datagrams in this frame of the capture; on the wire each was one by itself";
 
 /// What was seen of one session.
 pub(crate) struct Session {
@@ -153,6 +154,16 @@ impl Session {
         let resets = [Opcode::CONTROL_HARD_RESET_CLIENT_V2, Opcode::CONTROL_HARD_RESET_CLIENT_V3];
         opcode.is_some_and(|opcode| resets.contains(&opcode))
             && (14..1_500).contains(&datagram.len())
+    }
+
+    /// Whose first packet this is: where the client is not in a capture, the server's answer comes first.
+    pub(crate) fn begun_by(datagram: &[u8]) -> Option<Side> {
+        let answers = split_first_byte(datagram)
+            .is_some_and(|(opcode, _)| opcode == Opcode::CONTROL_HARD_RESET_SERVER_V2);
+        match Self::begins(datagram) {
+            true => Some(Side::Client),
+            false => (answers && (14..1_500).contains(&datagram.len())).then_some(Side::Server),
+        }
     }
 
     /// True if this is the first packet of another session than this one.

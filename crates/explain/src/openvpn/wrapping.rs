@@ -16,6 +16,11 @@ const STAMP: usize = 8;
 /// The body of a reset that acknowledges nothing: no acks, message id 0.
 const EMPTY_BODY: [u8; 5] = [0; 5];
 
+/// The body of the answer: the first message acknowledged, of the client's session, and message id 0.
+const ONE_ACK: [u8; 5] = [1, 0, 0, 0, 0];
+const FIRST_MESSAGE: [u8; 4] = [0; 4];
+const ANSWER_BODY: usize = ONE_ACK.len() + 8 + FIRST_MESSAGE.len();
+
 /// More control packets than a session has, and seconds than it lasts.
 const MOST_PACKETS: u32 = 1 << 20;
 const LONGEST_SESSION: u32 = 90 * 86_400;
@@ -90,15 +95,20 @@ fn is_right(stamp: Option<(u32, u32)>) -> Wrapping {
 }
 
 impl Form {
-    /// The form that a client's first packet has; none if it has none that is known here.
+    /// The form that a client's first packet has, or its answer; none if it has none that is known here.
     pub(super) fn of_first(datagram: &[u8]) -> Option<Form> {
-        let (Opcode::CONTROL_HARD_RESET_CLIENT_V2, _) = split_first_byte(datagram)? else {
-            return None;
+        let body = match split_first_byte(datagram)?.0 {
+            Opcode::CONTROL_HARD_RESET_CLIENT_V2 => {
+                datagram.ends_with(&EMPTY_BODY).then_some(EMPTY_BODY.len())?
+            }
+            Opcode::CONTROL_HARD_RESET_SERVER_V2 => {
+                let body = datagram.last_chunk::<ANSWER_BODY>()?;
+                let is_empty = body.starts_with(&ONE_ACK) && body.ends_with(&FIRST_MESSAGE);
+                is_empty.then_some(ANSWER_BODY)?
+            }
+            _ => return None,
         };
-        if !datagram.ends_with(&EMPTY_BODY) {
-            return None;
-        }
-        match datagram.len().checked_sub(HEADER_LEN + EMPTY_BODY.len())? {
+        match datagram.len().checked_sub(HEADER_LEN + body)? {
             0 => Some(Form::Plain),
             more => {
                 let tag = more.checked_sub(STAMP)?;

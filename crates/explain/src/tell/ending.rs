@@ -5,6 +5,7 @@
 use super::{Conversation, alert};
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact};
+use crate::openvpn::Listed;
 use crate::place::Side;
 use crate::story::{Broken, Ending, Protocol, Step, Wrapping};
 use crate::tls;
@@ -144,7 +145,10 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
     if has(Kind::WrongWrapping) && !has(Kind::CookieReturned) {
         return Some(wrong_key(facts, steps));
     }
-    if has(Kind::ServerReset) || !has(Kind::ResetRepeated) {
+    // A client says more than its reset only to a server that answered, seen or not.
+    let goes_on = |packet: &Listed| packet.from == Side::Client && !packet.opcode.is_hard_reset();
+    let is_answered = has(Kind::ServerReset) || session.packets.iter().any(goes_on);
+    if is_answered || !has(Kind::ResetRepeated) {
         return None;
     }
     if let Some(step) = steps.iter().find(|step| has_gateways_direction(step)) {

@@ -33,6 +33,7 @@ const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
+const CLIENT_HELLO: u8 = 1;
 const WARNING: u8 = 1;
 const CLOSE_NOTIFY: u8 = 0;
 const USER_CANCELED: u8 = 90;
@@ -187,6 +188,8 @@ impl Connection {
     ) {
         if header[0] == CHANGE_CIPHER_SPEC {
             events.push(Event::Fact(self.change_cipher_spec(met)));
+        } else if self.is_unchosen(met.from, header[0], &content) {
+            self.tell_sealed(met, events);
         } else if header[0] == APPLICATION_DATA && !self.lane(met.from).sealed {
             self.early(met, events);
         } else if !self.lane(met.from).sealed || (header[0] == ALERT && self.handshake.is_new()) {
@@ -194,6 +197,23 @@ impl Connection {
             self.content(met, header[0], &content, events);
         } else {
             self.sealed(met, header, content, events);
+        }
+    }
+
+    /// Whether a record is encrypted by what was agreed on in a hello that is not in this capture.
+    fn is_unchosen(&mut self, from: Side, kind: u8, content: &[u8]) -> bool {
+        let peer = &self.lane(from.peer()).told;
+        let is_heard = peer.heard && !peer.broken;
+        if is_heard || self.handshake.has_chosen() {
+            return false;
+        }
+        let changed = self.lane(from).told.changed;
+        match kind {
+            APPLICATION_DATA => !self.handshake.offers_early_data(),
+            // Another hello, and an alert, may be in the clear.
+            HANDSHAKE => changed && !is_one_message(content, CLIENT_HELLO),
+            ALERT => changed && content.len() != 2,
+            _ => false,
         }
     }
 
@@ -222,6 +242,8 @@ impl Connection {
             self.handshake.seal_old(met.from, lane);
             return self.handshake.fact(met, Kind::ChangeCipherSpec, Vec::new());
         }
+        let has_chosen = self.handshake.has_chosen();
+        self.lane(met.from).told.changed |= !has_chosen;
         self.handshake.fact(met, Kind::Disguise, Vec::new())
     }
 
@@ -243,13 +265,18 @@ impl Connection {
             }
             // Early data is on its way for a while after the server has chosen a key.
             None if lane.told.early && lane.opener.is_some() => {}
-            None if std::mem::replace(&mut lane.told.sealed, true) => {}
-            None => {
-                let fields = vec![Field::text("reason", self.handshake.why_sealed())];
-                let gap = self.handshake.fact(Met { key: None, ..met }, Kind::Sealed, fields);
-                events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
-            }
+            None => self.tell_sealed(met, events),
         }
+    }
+
+    /// Once for each side.
+    fn tell_sealed(&mut self, met: Met<'_>, events: &mut Vec<Event>) {
+        if std::mem::replace(&mut self.lane(met.from).told.sealed, true) {
+            return;
+        }
+        let fields = vec![Field::text("reason", self.handshake.why_sealed())];
+        let gap = self.handshake.fact(Met { key: None, ..met }, Kind::Sealed, fields);
+        events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
     }
 
     /// A record was opened by this key, so it is known to be the one.
@@ -346,4 +373,10 @@ impl Connection {
             key: met.key,
         }));
     }
+}
+
+/// Whether a record holds one whole message of this kind.
+fn is_one_message(content: &[u8], kind: u8) -> bool {
+    let Some(([first, a, b, c], body)) = content.split_first_chunk() else { return false };
+    *first == kind && u32::from_be_bytes([0, *a, *b, *c]) as usize == body.len()
 }

@@ -29,6 +29,8 @@ pub(super) struct Told {
     pub(super) early: bool,
     /// A whole record has come.
     pub(super) heard: bool,
+    /// It changed its cipher before any ServerHello was seen.
+    pub(super) changed: bool,
     pub(super) finished: bool,
     pub(super) data_under: Option<Option<KeyName>>,
 }

@@ -11,6 +11,7 @@ mod hostile;
 mod kept;
 mod meeting;
 mod offloaded;
+mod one_sided;
 mod open_data;
 
 use std::collections::BTreeSet;
