@@ -13,7 +13,7 @@ use wire::cipher::Cipher;
 use wire::key_material::KeyMaterial;
 
 /// How long a packet may be on its way.
-const IN_FLIGHT: Duration = Duration::from_secs(30);
+pub(crate) const IN_FLIGHT: Duration = Duration::from_secs(30);
 
 /// All keys that the data plane opens with, oldest first.
 #[derive(Default)]
@@ -50,6 +50,8 @@ pub(crate) struct Past {
     pub(crate) sealed: Option<Duration>,
     /// When the first packet of the peer's under it was opened.
     pub(crate) opened: Option<Duration>,
+    /// Both sides sealed with the key after the next: what is in flight is all that it opens yet.
+    pub(crate) superseded: bool,
 }
 
 /// A key that will seal.
@@ -134,6 +136,7 @@ impl Keys {
         for key in self.held.iter_mut().take(at.saturating_sub(1)) {
             let soon = now + IN_FLIGHT;
             key.expires = Some(key.expires.map_or(soon, |at| at.min(soon)));
+            key.past.superseded = true;
         }
     }
 
@@ -219,6 +222,27 @@ mod tests {
         keys.note_seen(id(3), NOW);
         assert_eq!(keys.expire(NOW + IN_FLIGHT), [id(0), id(1)]);
         assert_eq!(keys.next_expiry(), Some(LATER));
+    }
+
+    #[test]
+    fn of_an_old_key_it_is_told_that_the_key_after_the_next_may_end_it_sooner() {
+        let mut keys = with_first();
+        let told = |keys: &Keys, at: usize| {
+            let key = &keys.lives()[at];
+            (key.opens_until, key.in_flight)
+        };
+        assert_eq!(told(&keys, 0), (None, None));
+        keys.note_seen(id(0), NOW);
+        for n in 1..=2 {
+            renew(&mut keys, n);
+            keys.schedule(id(n), NOW);
+            keys.note_seen(id(n), NOW);
+            assert_eq!(told(&keys, 0), (Some(LATER), Some(IN_FLIGHT)), "until both seal with {n}");
+            keys.switch_due(NOW);
+        }
+        assert_eq!(told(&keys, 0), (Some(NOW + IN_FLIGHT), None), "nothing ends it sooner");
+        assert_eq!(told(&keys, 1), (Some(LATER), Some(IN_FLIGHT)));
+        assert_eq!(told(&keys, 2), (None, None));
     }
 
     #[test]

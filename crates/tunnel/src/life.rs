@@ -5,7 +5,7 @@ use std::time::Duration;
 use wire::KeyId;
 use wire::cipher::Cipher;
 
-use crate::keys::{HeldKey, Keys};
+use crate::keys::{HeldKey, IN_FLIGHT, Keys};
 
 /// The data keys of a session at one moment. Times are boot times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +39,11 @@ pub struct KeyLife {
     pub seals_from: Option<Duration>,
     /// When this side seals with it no longer, whatever became of its renewal. Nothing of a key that it has done with.
     pub seals_until: Option<Duration>,
-    /// When it stops opening; nothing before a newer generation has begun.
+    /// When it stops opening at the latest; nothing before a newer generation has begun.
     pub opens_until: Option<Duration>,
+    /// How long it opens yet once both sides seal with the key after the next, should that be sooner; nothing where that
+    /// has come, and [`opens_until`](Self::opens_until) is by it.
+    pub in_flight: Option<Duration>,
 }
 
 impl Keys {
@@ -60,6 +63,7 @@ impl Keys {
                 .map(|switch| switch.at),
             seals_until: key.seals_until.filter(|_| !self.is_done_with(key)),
             opens_until: key.expires,
+            in_flight: key.expires.filter(|_| !key.past.superseded).map(|_| IN_FLIGHT),
         };
         self.held.iter().map(life).collect()
     }

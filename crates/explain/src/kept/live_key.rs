@@ -36,8 +36,10 @@ pub struct LiveKey {
     pub seals_from: Option<u64>,
     /// When the gateway encrypts with it no longer, whatever became of the renewal.
     pub seals_until: Option<u64>,
-    /// When the gateway decrypts with it no longer.
+    /// When the gateway decrypts with it no longer, at the latest.
     pub opens_until: Option<u64>,
+    /// How long it decrypts yet once both sides encrypt with the key after the next one, should that be sooner.
+    pub in_flight: Option<u64>,
 }
 
 impl LiveKey {
@@ -95,6 +97,7 @@ impl LiveKey {
                 seals_from: after(self.seals_from),
                 seals_until: after(self.seals_until),
                 opens_until: after(self.opens_until),
+                in_flight: self.in_flight,
             }),
         }
     }

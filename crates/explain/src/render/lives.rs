@@ -83,15 +83,21 @@ fn replaced(key: &KeyLine, next: &str, line: Option<&KeyLine>) -> String {
         None if key.plan.is_some() => "; neither has used that yet".to_owned(),
         None => "; no packet under that was seen".to_owned(),
     };
-    format!(" A renegotiation made {next}{made}{used}. {}", still_opened(key))
+    format!(" A renegotiation made {next}{made}{used}. {}", still_opened(key, next))
 }
 
 /// How long packets that were under way can still be read.
-fn still_opened(key: &KeyLine) -> String {
+fn still_opened(key: &KeyLine, next: &str) -> String {
     let id = &key.id;
-    match key.plan.and_then(|plan| plan.opens_until) {
-        Some(at) => format!("The gateway reads packets under {id} until +{}.", span(at)),
-        None => format!(
+    let plan = key.plan.unwrap_or_default();
+    match (plan.opens_until, plan.in_flight) {
+        (Some(at), Some(in_flight)) => format!(
+            "The gateway reads packets under {id} at most until +{}. Sooner it ends with the session, or {} after both sides go on to the key after {next}.",
+            span(at),
+            span(in_flight)
+        ),
+        (Some(at), None) => format!("The gateway reads packets under {id} until +{}.", span(at)),
+        (None, _) => format!(
             "How long packets under {id} can still be read is each end's own setting, which the wire does not show (OpenVPN: --tran-window, an hour unless set); with the session it ends at the latest."
         ),
     }

@@ -190,9 +190,20 @@ pub(super) fn planned(plan: &Plan) -> Vec<String> {
         ),
         due("the gateway begins a renewal, unless the client does before, at", plan.renews),
         due("without a newer key the session ends at", plan.seals_until),
-        due("packets under it can be read until", plan.opens_until),
+        plan.opens_until.map(|at| opened_until(at, plan.in_flight)),
     ];
     all.into_iter().flatten().collect()
+}
+
+fn opened_until(at: u64, in_flight: Option<u64>) -> String {
+    match in_flight {
+        Some(in_flight) => format!(
+            "packets under it can be read at most until +{}; sooner, if {} after both sides go on to the key after the next comes before",
+            span(at),
+            span(in_flight)
+        ),
+        None => format!("packets under it can be read until +{}", span(at)),
+    }
 }
 
 /// Clients that are not held back offer more ciphers than these.

@@ -45,8 +45,12 @@ pub struct Plan {
     pub seals_from: Option<u64>,
     /// When the gateway encrypts with it no longer, whatever became of the renewal.
     pub seals_until: Option<u64>,
-    /// When the gateway decrypts with it no longer.
+    /// When the gateway decrypts with it no longer, at the latest.
     pub opens_until: Option<u64>,
+    /// How long the gateway decrypts with it yet once both sides encrypt with the key after the next one, which may be
+    /// sooner: a length of time. Absent where nothing comes sooner.
+    #[serde(default)]
+    pub in_flight: Option<u64>,
 }
 
 /// What a key is for.

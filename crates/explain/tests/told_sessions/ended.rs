@@ -57,6 +57,7 @@ fn the_keys_of_an_open_session_are_told_with_their_first_uses_and_without_ends_t
         seals_from: None,
         seals_until: (handshake == 1).then_some(now + LATER),
         opens_until: (handshake == 0).then_some(now + LATER / 2),
+        in_flight: (handshake == 0).then_some(30_000_000),
     };
     let old = vec![used(Side::Client, 10, 1_000), used(Side::Server, 0, 900)];
     let new = vec![used(Side::Client, 1_000, 5_000), used(Side::Server, 900, 5_000)];
@@ -72,6 +73,8 @@ fn the_keys_of_an_open_session_are_told_with_their_first_uses_and_without_ends_t
         assert!(!page.contains("when it was made was not seen"), "{page}");
         assert_eq!(page.matches("without a newer key the session ends").count(), 1, "{page}");
         assert!(!page.contains("no packet under that was seen"), "{page}");
+        assert!(page.contains("at most until +30 min"), "{page}");
+        assert!(page.contains("30.00 s after both"), "{page}");
     }
 }
 

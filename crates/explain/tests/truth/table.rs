@@ -235,6 +235,10 @@ pub(crate) const TABLE: &[Row] = &[
     is("keys[].plan.seals_from", PLAN),
     is("keys[].plan.seals_until", PLAN),
     is("keys[].plan.opens_until", PLAN),
+    is(
+        "keys[].plan.in_flight",
+        Elsewhere("crates/tunnel/src/keys.rs", "a constant of the session's"),
+    ),
     // Certificates.
     is("certificates[].shown_by", Tshark("the sender of tls.handshake.certificate")),
     is("certificates[].step", ORDER),

@@ -45,6 +45,7 @@ fn key(info: &Info, since: u64) -> LiveKey {
         seals_from: None,
         seals_until: None,
         opens_until: None,
+        in_flight: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The lives of the keys, one row for each. Time goes from left to right in the order of events and not to scale:
 //! a handshake takes milliseconds, and a ticket lives for days.
 
-use super::{Anchor, Canvas, FONT, WIDTH};
+use super::{Anchor, CHARACTER, Canvas, FONT, WIDTH, columns};
 use crate::render::time::span;
 use crate::render::words;
 use crate::story::{KeyLine, Side};
@@ -10,6 +10,8 @@ const LEFT: u32 = 20;
 const RIGHT: u32 = WIDTH - 20;
 const BAR: u32 = 8;
 const ROW: u32 = 3 * FONT + 34;
+/// From one line of a text to the next.
+const LINE: u32 = FONT + 4;
 /// Moments that are named, each in so many pixels.
 const MOST_LABELS: usize = 7;
 const LABEL: u32 = 100;
@@ -74,7 +76,11 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
         "h",
         &format!("{}: {}, {cipher}", key.id, key.kind.word()),
     );
-    canvas.text(LEFT, canvas.y + FONT + 4, Anchor::Start, "t", &life(key));
+    for (number, line) in lines(&life(key)).iter().enumerate() {
+        // The last line of it stands where there is room for one.
+        canvas.y += if number == 0 { 0 } else { LINE };
+        canvas.text(LEFT, canvas.y + LINE, Anchor::Start, "t", line);
+    }
     canvas.text(
         LEFT,
         canvas.y + 2 * FONT + 8,
@@ -148,13 +154,35 @@ fn life(key: &KeyLine) -> String {
     let plan = key.plan.unwrap_or_default();
     said.extend(plan.renews.map(|at| format!("renewal due +{}", span(at))));
     said.extend(plan.seals_until.map(|at| format!("encrypts at most until +{}", span(at))));
-    said.extend(plan.opens_until.map(|at| format!("decrypts until +{}", span(at))));
+    said.extend(plan.opens_until.map(|at| match plan.in_flight {
+        Some(in_flight) => format!(
+            "decrypts at most until +{}, or {} after both use the key after the next",
+            span(at),
+            span(in_flight)
+        ),
+        None => format!("decrypts until +{}", span(at)),
+    }));
     said.extend(key.ends.map(|at| format!("ends +{}", span(at))));
     said.extend(key.replaced_by.as_ref().map(|next| format!("then {next}")));
     if key.ends.is_none() && key.replaced_by.is_none() && key.plan.is_none() {
         said.push("its end was not seen".to_owned());
     }
     said.join("; ")
+}
+
+/// Broken between words where the picture ends.
+fn lines(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if columns(line) + 1 + columns(word) <= (RIGHT - LEFT) / CHARACTER => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn x(at: u64, times: &[u64]) -> u32 {
