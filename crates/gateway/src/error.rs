@@ -17,6 +17,7 @@ use wire::push::PushOptionError;
 
 use crate::config::{ConfigError, EditError};
 use crate::data::DataError;
+use crate::explained::ReasonOf;
 
 /// Nothing was changed, unless the variant says otherwise.
 #[derive(Debug)]
@@ -164,8 +165,8 @@ pub enum GatewayError {
     NoStory {
         /// The word.
         reason: String,
-        /// Whether it is a reason at all.
-        is_known: bool,
+        /// Whose reason it is.
+        of: ReasonOf,
         /// The reasons of which there is something to tell.
         told: Vec<String>,
     },
@@ -255,11 +256,14 @@ impl Display for GatewayError {
             Self::NoSuchRefusal => f.write_str(
                 "no such refusal is remembered: nobody was refused since the start, or later ones took its place",
             ),
-            Self::NoStory { reason, is_known: true, .. } => write!(
+            Self::NoStory { reason, of: ReasonOf::Gateway, .. } => write!(
                 f,
                 "of {reason} nothing is remembered: it did not happen since the start, or later ones took its place"
             ),
-            Self::NoStory { reason, is_known: false, .. } => {
+            Self::NoStory { reason, of: ReasonOf::Clients(what), .. } => {
+                write!(f, "{reason} is what a client meets, and no reason of the gateway's: {what}")
+            }
+            Self::NoStory { reason, of: ReasonOf::Nobody, .. } => {
                 write!(f, "{reason} is no reason for which anything is refused, ended or dropped here")
             }
             Self::NoSuchVirtualServer { name } => write!(f, "no virtual server is called {name}"),

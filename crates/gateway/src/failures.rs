@@ -9,6 +9,7 @@ use crate::config::{ConfigError, EditError};
 use crate::connect::ConnectError;
 use crate::data::DataError;
 use crate::error::GatewayError;
+use crate::explained::ReasonOf;
 
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
@@ -173,6 +174,10 @@ fn hints(error: &GatewayError) -> Vec<String> {
             vec!["make a new key and certificate: handfast profile USER/DEVICE --renew".into()]
         }
         E::NoSuchSession => vec!["see who is connected: handfast sessions".into()],
+        E::NoStory { of: ReasonOf::Clients(_), .. } => vec![
+            "look from the client's side: handfast explain vpn FILE.ovpn".into(),
+            "docs/operation.md has every reason, what it means and what to do".into(),
+        ],
         E::NoStory { told, .. } => vec![
             match told.is_empty() {
                 true => "there is nothing to tell yet".into(),

@@ -26,6 +26,7 @@ pub mod vpn_door;
 
 pub use connect::{Admin, ConnectError};
 pub use error::GatewayError;
+pub use explained::ReasonOf;
 pub use first_start::FirstStart;
 pub use gateway::{Gateway, InForce};
 

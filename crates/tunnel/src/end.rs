@@ -140,8 +140,16 @@ impl EndReason {
         "own_push",
     ];
 
+    /// The codes that a client's sessions alone end with, and what each means.
+    pub const CLIENT_CODES: [(&'static str, &'static str); 4] = [
+        ("auth_failed", "the server does not let the client in"),
+        ("push_unusable", "the server's settings can't be used by the client"),
+        ("peer_restart", "the server asks the client to connect anew"),
+        ("peer_halt", "the server sends the client away for good"),
+    ];
+
     /// A stable snake_case name for counters. One that a server may give stands in
-    /// [`EndReason::SERVER_CODES`] too.
+    /// [`EndReason::SERVER_CODES`] too, and one that a client alone meets in [`EndReason::CLIENT_CODES`].
     pub fn code(&self) -> &'static str {
         match self {
             EndReason::HandshakeTimeout(Progress::SilentAfterOurCertificate) => {

@@ -27,7 +27,8 @@ pub(crate) mod reasons;
 pub(crate) mod tell;
 mod watcher;
 
-pub(crate) use known::is_reason;
+pub use known::ReasonOf;
+pub(crate) use known::reason_of;
 pub(crate) use last::Refusal;
 pub(crate) use watcher::micros;
 

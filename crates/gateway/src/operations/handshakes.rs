@@ -11,7 +11,7 @@ use store::{Actor, EventKind};
 use crate::context::Context;
 use crate::error::GatewayError;
 use crate::explained::knocks::{ANSWERS_LOST, Counted, NOTHING_ARRIVES};
-use crate::explained::{Explained, is_reason, micros};
+use crate::explained::{Explained, micros, reason_of};
 use crate::operations::common::remotes;
 
 /// What was kept of handshakes.
@@ -77,7 +77,7 @@ impl Handshakes<'_> {
             }
             ExplainTarget::Reason { code } => GatewayError::NoStory {
                 reason: code.clone(),
-                is_known: is_reason(code),
+                of: reason_of(code),
                 told: self.reasons().await,
             },
             ExplainTarget::Session { .. } | ExplainTarget::Device { .. } => {
