@@ -53,7 +53,29 @@ fn an_open_session_that_ends_is_told_with_its_end_as_a_step_of_its_own() {
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(said.contains("nonsense") && said.contains("kicked, revoked"), "{said}");
     assert!(!said.contains("never reached"), "{said}");
+    let of_clients = world.try_handfast(&["explain", "failure", "auth_failed"]);
+    let said = String::from_utf8_lossy(&of_clients.stderr).into_owned();
+    assert!(said.contains("a client meets") && said.contains("explain vpn"), "{said}");
     number_is_in_the_log(&world, &alice);
+}
+
+#[test]
+fn a_packet_dropped_inside_an_open_session_is_no_session_that_was_refused() {
+    let name = "a_packet_dropped_inside_an_open_session_is_no_session_that_was_refused";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    let mut client = Stock::start(&alice.host, &alice.profile(), &[]);
+    client.connected();
+    // The client's kernel asks for IPv6 neighbours by itself.
+    let dropped = || world.json(&["status"])["drops"]["link_local"].as_u64() > Some(0);
+    assert!(wait_until(Duration::from_secs(20), dropped), "{}", world.json(&["status"])["drops"]);
+    let story = told(&world, &["failure", "link_local"]);
+    assert_eq!(story["ending"]["how"], "dropped", "{story}");
+    assert_eq!(entries(&story), ["data_packet_dropped"]);
+    assert_eq!(story["missing"].as_array().map(Vec::len), Some(0), "{story}");
+    let term = world.handfast(&["explain", "failure", "link_local"]);
+    assert!(term.contains("no session was refused") && !term.contains("Knocking"), "{term}");
+    assert!(world.sessions_become(1, Duration::from_secs(5)), "it is open");
 }
 
 /// A stock client connects and pings until its keys have been renewed; it is gone afterwards, without a goodbye.

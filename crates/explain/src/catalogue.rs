@@ -3,6 +3,7 @@
 //! A sentence is chosen by what happened and never made from a peer's text. It has at most 25 words; a test
 //! counts them, and another holds that a real handshake tells each entry.
 
+mod dropped;
 mod hello;
 mod openvpn;
 mod secured;
@@ -30,13 +31,15 @@ pub enum Chapter {
     Settings,
     /// What all this was for.
     Data,
+    /// A packet that a gateway took no further.
+    Dropped,
     /// The end.
     End,
 }
 
 impl Chapter {
     /// All, in order.
-    pub const ALL: [Chapter; 9] = [
+    pub const ALL: [Chapter; 10] = [
         Chapter::Knock,
         Chapter::Hello,
         Chapter::ServerShown,
@@ -45,6 +48,7 @@ impl Chapter {
         Chapter::Keys,
         Chapter::Settings,
         Chapter::Data,
+        Chapter::Dropped,
         Chapter::End,
     ];
 
@@ -59,6 +63,7 @@ impl Chapter {
             Chapter::Keys => "Further keys",
             Chapter::Settings => "Settings of the tunnel",
             Chapter::Data => "Data flows",
+            Chapter::Dropped => "A packet that went no further",
             Chapter::End => "The end",
         }
     }
@@ -89,6 +94,9 @@ impl Chapter {
             }
             Chapter::Data => {
                 "What the connection is for begins, under a key that only these two have."
+            }
+            Chapter::Dropped => {
+                "A gateway drops what it can't or may not take on; that alone refuses nobody and ends no session."
             }
             Chapter::End => "One side says goodbye, or refuses to go on.",
         }
@@ -204,6 +212,13 @@ pub enum Kind {
     NotKept,
     NotHeard,
     NoAnswer,
+    StrangersPacketDropped,
+    PacketDropped,
+    SessionsPacketDropped,
+    ControlPacketDropped,
+    DataPacketDropped,
+    OwnPacketDropped,
+    ConnectionsWaited,
     Missing,
     Unreadable,
 }
@@ -219,7 +234,8 @@ impl Kind {
 
 /// The whole table.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    openvpn::ENTRIES.iter().chain(hello::ENTRIES).chain(shown::ENTRIES).chain(secured::ENTRIES)
+    let first = openvpn::ENTRIES.iter().chain(hello::ENTRIES).chain(shown::ENTRIES);
+    first.chain(secured::ENTRIES).chain(dropped::ENTRIES)
 }
 
 #[cfg(test)]

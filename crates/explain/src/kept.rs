@@ -26,7 +26,7 @@ mod connection;
 
 mod live_key;
 
-pub use crate::verdict::{Outcome, Verdict};
+pub use crate::verdict::{Dropped, Outcome, Verdict};
 pub use connection::TlsHandshake;
 pub use live_key::{LiveKey, OpenSession};
 
@@ -448,6 +448,11 @@ impl Meeting<'_> {
     /// What was kept, between gaps that say what was not.
     fn session(&self) -> Session {
         let mut session = Session::new(Arc::default(), crate::capture::Keys::default());
+        if let Outcome::Dropped { what, why } = &self.outcome {
+            // It is of no handshake of which something may be kept.
+            session.facts.push(what.fact(self.at, why));
+            return session;
+        }
         match self.kept {
             Err(lack) => {
                 session.facts.push(lack.fact(self.at));

@@ -20,10 +20,67 @@ pub enum Outcome {
         /// By what.
         why: Verdict,
     },
+    /// One packet was dropped, which is the end of nothing else.
+    Dropped {
+        /// Which one.
+        what: Dropped,
+        /// Why.
+        why: Verdict,
+    },
     /// The client that tells it turned away from its server. Without mends of its own it has those of what was seen.
     Declined(Verdict),
     /// The client that tells it went on in order to look, and does not believe what the server showed.
     Distrusted(Verdict),
+}
+
+/// Which packets are dropped, as far as their count tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// Of somebody who has no session.
+    Strangers,
+    /// Of whomever: of sessions or not.
+    Any,
+    /// In the name of a session: of its control channel or its tunnel.
+    Sessions,
+    /// Of the control channel, in a handshake or in a session.
+    Control,
+    /// Of the tunnel of an open session.
+    Data,
+    /// On the gateway's own side: to a client, or into its machine.
+    Own,
+    /// None: connections waited.
+    Waiting,
+}
+
+impl Dropped {
+    /// The step that tells it.
+    pub(crate) fn fact(self, at: u64, why: &Verdict) -> Fact {
+        let fields = vec![Field::text("why", &why.sentence), Field::text("reason", &why.code)];
+        let from = if self == Dropped::Own { Side::Server } else { Side::Client };
+        Fact {
+            at,
+            from,
+            kind: self.kind(),
+            fields,
+            basis: Vec::new(),
+            key: None,
+            handshake: 0,
+            source: Source::Judged,
+            detail: Detail::None,
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Dropped::Strangers => Kind::StrangersPacketDropped,
+            Dropped::Any => Kind::PacketDropped,
+            Dropped::Sessions => Kind::SessionsPacketDropped,
+            Dropped::Control => Kind::ControlPacketDropped,
+            Dropped::Data => Kind::DataPacketDropped,
+            Dropped::Own => Kind::OwnPacketDropped,
+            Dropped::Waiting => Kind::ConnectionsWaited,
+        }
+    }
 }
 
 /// Why a connection is over, as its gateway says it.

@@ -90,8 +90,9 @@ fn ending(ending: &Ending) -> String {
     match ending {
         Ending::Done => "complete".to_owned(),
         Ending::Cut => "not seen to its end".to_owned(),
-        Ending::Broken(broken) | Ending::Ended(broken) | Ending::Distrusted(broken) => {
-            plain(&broken.sentence)
-        }
+        Ending::Broken(broken)
+        | Ending::Ended(broken)
+        | Ending::Distrusted(broken)
+        | Ending::Dropped(broken) => plain(&broken.sentence),
     }
 }

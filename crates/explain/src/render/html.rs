@@ -230,12 +230,16 @@ impl Page {
             Ending::Cut => {
                 self.add("<p>What was observed does not show whether it was completed.</p>\n")
             }
-            Ending::Broken(broken) | Ending::Ended(broken) | Ending::Distrusted(broken) => {
+            Ending::Broken(broken)
+            | Ending::Ended(broken)
+            | Ending::Distrusted(broken)
+            | Ending::Dropped(broken) => {
+                let class = if let Ending::Dropped(_) = story.ending { "box" } else { "bad" };
                 let headline = words::broken(story, broken);
                 let said = story.said_at_the_end().map_or_else(String::new, |said| {
                     format!(" It said: <code>{}</code>", markup(said))
                 });
-                self.add(&format!("<div class=\"bad\"><p><strong>{headline}</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", with_code(&words::happened(story, broken)), markup(&broken.code)));
+                self.add(&format!("<div class=\"{class}\"><p><strong>{headline}</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", with_code(&words::happened(story, broken)), markup(&broken.code)));
                 for mend in &broken.mends {
                     self.add(&format!("<li>{}</li>", with_code(mend)));
                 }
@@ -463,6 +467,10 @@ impl Page {
 
     /// The steps as they are told to those who use it, and where they are here.
     fn told(&mut self, story: &Story) {
+        if let Ending::Dropped(_) = story.ending {
+            // It is no handshake.
+            return;
+        }
         self.add("<h2>As it is usually told</h2>\n<ol>\n");
         for one in told::steps(story.protocol) {
             let here: Vec<String> = story

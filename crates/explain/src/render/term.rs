@@ -3,7 +3,9 @@
 use super::escape::line as shown;
 use super::time::{moment, span};
 use super::{later, lives, words};
-use crate::story::{Certificate, Ending, Inquiry, Place, Side, Source, Step, Stories, Story};
+use crate::story::{
+    Broken, Certificate, Ending, Inquiry, Place, Side, Source, Step, Stories, Story,
+};
 
 /// The narrowest text that is made.
 const NARROWEST: usize = 40;
@@ -257,6 +259,11 @@ impl Page {
                 "",
                 "END: what was observed does not show whether the handshake was completed.",
             ),
+            Ending::Dropped(broken) => {
+                let what = words::dropped(story);
+                self.say("", &format!("END: {what} ({})", broken.code));
+                self.reason(story, broken);
+            }
             Ending::Broken(broken) | Ending::Ended(broken) | Ending::Distrusted(broken) => {
                 let how = match &story.ending {
                     Ending::Ended(_) => "let in, and ended",
@@ -270,14 +277,19 @@ impl Page {
                 if let Ending::Distrusted(_) = story.ending {
                     self.say("   ", &words::broken(story, broken));
                 }
-                self.say("   ", &words::happened(story, broken));
-                if let Some(said) = story.said_at_the_end() {
-                    self.say("   ", &format!("It said: {said}"));
-                }
-                for mend in &broken.mends {
-                    self.say("   - ", mend);
-                }
+                self.reason(story, broken);
             }
+        }
+    }
+
+    /// What happened, and what to do.
+    fn reason(&mut self, story: &Story, broken: &Broken) {
+        self.say("   ", &words::happened(story, broken));
+        if let Some(said) = story.said_at_the_end() {
+            self.say("   ", &format!("It said: {said}"));
+        }
+        for mend in &broken.mends {
+            self.say("   - ", mend);
         }
     }
 

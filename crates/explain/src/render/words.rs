@@ -27,14 +27,11 @@ pub(super) fn answer(inquiry: &Inquiry) -> String {
 /// Who broke it off, and where: that step may be the other side's, and the word on it a later one.
 pub(super) fn broken(story: &Story, broken: &Broken) -> String {
     let step = story.broken_step();
-    if let Ending::Ended(_) = story.ending {
-        return ended(broken.by, step);
-    }
-    if let Ending::Distrusted(_) = story.ending {
-        let at = step.map_or_else(String::new, |step| format!(" at step {}", step.number));
-        return format!(
-            "The handshake is complete because this client only looks. One that acts by what it finds refuses the server{at}."
-        );
+    match story.ending {
+        Ending::Ended(_) => return ended(broken.by, step),
+        Ending::Dropped(_) => return format!("{}.", capital(dropped(story))),
+        Ending::Distrusted(_) => return distrusted(step),
+        Ending::Broken(_) | Ending::Done | Ending::Cut => {}
     }
     let Some(by) = broken.by else {
         let at = step.map_or_else(String::new, |step| format!("; see step {}", step.number));
@@ -59,6 +56,24 @@ pub(super) fn broken(story: &Story, broken: &Broken) -> String {
             });
             format!("The {who} refused {}{told}.", refused(story, step))
         }
+    }
+}
+
+/// Who only looked goes on where others don't.
+fn distrusted(step: Option<&Step>) -> String {
+    let at = step.map_or_else(String::new, |step| format!(" at step {}", step.number));
+    format!(
+        "The handshake is complete because this client only looks. One that acts by what it finds refuses the server{at}."
+    )
+}
+
+/// What was dropped, which refuses nobody.
+pub(super) fn dropped(story: &Story) -> &'static str {
+    match story.broken_step() {
+        Some(step) if step.entry == "connections_waited" => {
+            "connections waited; none was refused, and no session was ended"
+        }
+        _ => "a packet was dropped; no session was refused or ended by that",
     }
 }
 

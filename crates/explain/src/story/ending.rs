@@ -19,23 +19,26 @@ pub enum Ending {
     /// The handshake was done by a client that only looks, and what the server showed is not to be believed: a client that
     /// acts by that stops at this step. Nothing was broken off, so the steps behind it are what was seen.
     Distrusted(Broken),
+    /// One packet was dropped. No handshake and no session is refused or ended by that: where there is one, it goes on.
+    Dropped(Broken),
     /// What was observed ends before the handshake does, and nothing in it says why.
     Cut,
 }
 
 impl Ending {
-    /// Why it broke or ended, or is to be refused, where it is so.
+    /// Why it broke or ended, is to be refused, or a packet was dropped.
     pub fn reason(&self) -> Option<&Broken> {
         match self {
-            Ending::Broken(broken) | Ending::Ended(broken) | Ending::Distrusted(broken) => {
-                Some(broken)
-            }
+            Ending::Broken(broken)
+            | Ending::Ended(broken)
+            | Ending::Distrusted(broken)
+            | Ending::Dropped(broken) => Some(broken),
             Ending::Done | Ending::Cut => None,
         }
     }
 }
 
-/// A handshake that broke or should have, or a session that ended.
+/// A handshake that broke or should have, a session that ended, or a packet that was dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// A stable name.

@@ -84,7 +84,10 @@ impl Story {
 
     /// Whether a gateway tells it of itself.
     pub fn is_of_a_gateway(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.entry.as_str(), "not_kept" | "not_heard"))
+        let is_its_word = |step: &Step| {
+            step.source == Source::Judged || matches!(step.entry.as_str(), "not_kept" | "not_heard")
+        };
+        self.steps.iter().any(is_its_word)
     }
 
     /// What whoever broke it off said, in its own words: a message of OpenVPN.

@@ -6,6 +6,7 @@ mod alert;
 pub(crate) mod clocks;
 mod ending;
 mod keys;
+mod title;
 mod words;
 
 use crate::catalogue::{Chapter, Kind};
@@ -53,6 +54,7 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         Some(Outcome::Open) => Ending::Done,
         Some(Outcome::Over(verdict)) => Ending::Broken(verdict.broken(&steps)),
         Some(Outcome::Ended { why, .. }) => Ending::Ended(why.ended(&steps)),
+        Some(Outcome::Dropped { why, .. }) => Ending::Dropped(why.broken(&steps)),
         Some(Outcome::Declined(verdict)) => {
             declined(verdict, ending::of(conversation, &facts, &steps), &steps)
         }
@@ -68,10 +70,14 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
     let protocol = if conversation.session.is_some() { Protocol::OpenVpn } else { Protocol::Tls };
     let missing = match &ending {
         Ending::Broken(_) => ending::missing(protocol, &steps),
-        Ending::Done | Ending::Ended(_) | Ending::Distrusted(_) | Ending::Cut => Vec::new(),
+        Ending::Done
+        | Ending::Ended(_)
+        | Ending::Distrusted(_)
+        | Ending::Dropped(_)
+        | Ending::Cut => Vec::new(),
     };
     Some(Story {
-        title: title(protocol, &steps, &ending, outcome),
+        title: title::of(protocol, &steps, &ending, outcome),
         protocol,
         transport: conversation.transport.to_owned(),
         client: conversation.client.clone(),
@@ -136,88 +142,6 @@ fn chapter(fact: &Fact) -> Chapter {
         (Kind::NotRead, Side::Server) => Chapter::ServerShown,
         (Kind::Disguise, Side::Server) => Chapter::Hello,
         (kind, _) => kind.entry().chapter,
-    }
-}
-
-fn title(protocol: Protocol, steps: &[Step], ending: &Ending, judged: Option<&Outcome>) -> String {
-    let has = |names: &[&str]| steps.iter().any(|step| names.contains(&step.entry.as_str()));
-    let tls = version(steps);
-    let renewals = steps.iter().map(|step| step.handshake).max().unwrap_or(0);
-    let what = match (protocol, renewals) {
-        (Protocol::Tls, _) if has(&["server_hello_resumed"]) => {
-            format!("A {tls} handshake by a key that both had before")
-        }
-        (Protocol::Tls, _) if has(&["server_hello_old_resumed"]) => {
-            format!("A {tls} session taken up again")
-        }
-        (Protocol::Tls, _) => format!("A {tls} handshake"),
-        (Protocol::OpenVpn, _) if tls == "TLS" => "An OpenVPN session".to_owned(),
-        (Protocol::OpenVpn, 0) => format!("An OpenVPN session with {tls} inside"),
-        (Protocol::OpenVpn, 1) => format!("An OpenVPN session with {tls} inside, renewed once"),
-        (Protocol::OpenVpn, times) => {
-            format!("An OpenVPN session with {tls} inside, renewed {times} times")
-        }
-    };
-    let began = has(&["in_the_clear"]) && has(&["client_hello"]);
-    let after = if began { " after STARTTLS" } else { "" };
-    let how = match (judged, ending) {
-        (Some(Outcome::Declined(_)), _) => Some("refused by the client"),
-        (Some(Outcome::Distrusted(_)), _) => None,
-        (Some(_), Ending::Broken(broken)) if broken.by == Some(Side::Server) => Some("refused"),
-        (Some(Outcome::Over(_)), Ending::Broken(broken))
-            if broken.by.is_none()
-                && protocol == Protocol::OpenVpn
-                && !has(&["cookie_returned"]) =>
-        {
-            Some("not begun")
-        }
-        (Some(_), _) => Some("over"),
-        (None, _) => None,
-    };
-    let outcome = match (how, ending) {
-        (_, Ending::Ended(broken)) => format!(", ended: {}", broken.code.replace('_', " ")),
-        (_, Ending::Distrusted(broken)) => {
-            format!(" that clients refuse: {}", broken.code.replace('_', " "))
-        }
-        (Some(how), Ending::Broken(broken)) => {
-            format!(", {how}: {}", broken.code.replace('_', " "))
-        }
-        _ => outcome(protocol, steps, ending),
-    };
-    format!("{what}{after}{outcome}")
-}
-
-/// The version that the server chose, or that its being chosen is not known.
-fn version(steps: &[Step]) -> &str {
-    let hello = steps
-        .iter()
-        .find(|step| step.entry.starts_with("server_hello") && step.entry != "server_hello_done");
-    let field = hello.and_then(|hello| hello.fields.iter().find(|field| field.name == "version"));
-    field.and_then(|field| field.meaning.as_deref()).unwrap_or("TLS")
-}
-
-/// What sets it apart from others: how it broke, or what was shown in it.
-fn outcome(protocol: Protocol, steps: &[Step], ending: &Ending) -> String {
-    let Ending::Broken(broken) = ending else {
-        let stapled = steps.iter().flat_map(|step| &step.fields);
-        let stapled = stapled.into_iter().any(|field| field.name == "staple_length");
-        let mutual = steps.iter().any(|step| step.entry == "client_certificate");
-        return match (protocol, stapled, mutual) {
-            (Protocol::Tls, true, _) => " with a staple".to_owned(),
-            (Protocol::Tls, false, true) => " in which both show a certificate".to_owned(),
-            _ => String::new(),
-        };
-    };
-    match broken.code.as_str() {
-        "auth_failed" => ", refused by the server".to_owned(),
-        "no_common_cipher" => ", refused by the server: no common cipher".to_owned(),
-        "reset_unanswered" => ", unanswered".to_owned(),
-        "wrong_tls_auth" => ", whose code does not fit the key".to_owned(),
-        "wrong_key_direction" => ", with the wrong direction of the key".to_owned(),
-        code => match code.strip_prefix("alert_") {
-            Some(alert) => format!(", broken off: {}", alert.replace('_', " ")),
-            None => ", broken off".to_owned(),
-        },
     }
 }
 

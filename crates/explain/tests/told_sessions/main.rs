@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod at_the_tls_door;
+mod dropped;
 mod ended;
 mod hostile;
 mod kept;
@@ -170,6 +171,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     told.extend(entries(&with_a_word_of_the_server()));
     told.extend(entries(&after_words_in_the_clear()));
     told.extend(entries(&without_an_answer()));
+    told.extend(dropped::of_each_kind().flat_map(|story| entries(&story)));
     told.extend(entries(&ended::ended("kicked", Some(Side::Server))));
     told.extend(entries(&meetings[2].as_the_gateway_tells_it(Ok(&meetings[2].kept()))));
     told.extend(entries(&meetings[2].as_the_gateway_tells_it(Err(Lack::Unheard))));

@@ -383,6 +383,7 @@ mod tests {
             server: None,
             at: 0,
             since: None,
+            revocation: None,
             entry,
             verdict,
         }

@@ -29,7 +29,7 @@ pub(crate) fn reason_of(code: &str) -> ReasonOf {
 fn is_of_the_gateway(code: &str) -> bool {
     let refused = DisconnectReason::codes().chain(front::Refused::codes());
     let mut all = refused.chain(front_reasons::ENDS);
-    all.any(|known| known == code) || drops::verdict(code).is_some()
+    all.any(|known| known == code) || drops::outcome(code).is_some()
 }
 
 /// Reasons of which the code knows no side, and which come of what a client does.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use admin::response::RefusalEntry;
 use explain::kept::{Kept, Lack, Verdict};
 use explain::story::Protocol;
+use pki::Revocation;
 use sources::Source;
 
 /// A refused connection, or a session that has ended.
@@ -27,6 +28,8 @@ pub(crate) struct Refusal {
     pub(crate) at: u64,
     /// When it had been let in, in the same; nothing of whom a handshake refused.
     pub(crate) since: Option<u64>,
+    /// When and why its certificate was revoked, where that is the reason and was at hand.
+    pub(crate) revocation: Option<Revocation>,
     /// As log and status have it.
     pub(crate) entry: RefusalEntry,
     /// As its story has it.
@@ -76,4 +79,12 @@ pub(super) const EACH: usize = 500;
 fn repeats(former: &RefusalEntry, entry: &RefusalEntry) -> bool {
     let host = |of: &RefusalEntry| Source::host(of.source.ip());
     former.reason == entry.reason && former.device == entry.device && host(former) == host(entry)
+}
+
+/// When and why, of a refusal that has it.
+pub(crate) fn revocation_in(refusal: &pki::Refusal) -> Option<Revocation> {
+    match refusal {
+        pki::Refusal::Revoked { revocation } => *revocation,
+        _ => None,
+    }
 }

@@ -29,7 +29,7 @@ mod watcher;
 
 pub use known::ReasonOf;
 pub(crate) use known::reason_of;
-pub(crate) use last::Refusal;
+pub(crate) use last::{Refusal, revocation_in};
 pub(crate) use watcher::micros;
 
 /// What is kept. Clones are the same.

@@ -15,7 +15,7 @@ use wire::options::Framing;
 /// Where it ended, by whom, and what to do.
 pub(super) struct Told {
     after: &'static [Kind],
-    by: Option<Side>,
+    pub(super) by: Option<Side>,
     pub(super) mends: &'static [&'static str],
 }
 
@@ -188,7 +188,7 @@ fn of_end(reason: &EndReason) -> Told {
             ASKED,
             GATEWAY,
             &[
-                "Compare `data-ciphers` of the client's profile (what it offers stands in the values of step ClientKeyMessage) with `vpn.ciphers` here (`handfast config show`), and add one of these to the profile, or fetch the profile again.",
+                "Compare `data-ciphers` of the client's profile (what it offers stands in the values of step “Key message of the client”) with `vpn.ciphers` here (`handfast config show`), and add one of these to the profile, or fetch the profile again.",
                 "Or allow the client's here, if it is an AEAD one: `handfast config set vpn.ciphers AES-256-GCM AES-128-GCM CHACHA20-POLY1305`, and restart the gateway. Ciphers in CBC mode are not spoken here.",
             ][..],
         ),
@@ -245,7 +245,7 @@ fn of_progress(progress: Progress) -> Told {
             SERVER_SHOWN,
             NOBODY,
             &[
-                "Most likely the client refused the certificate of step ServerCertificate without a word. Its own log has the reason, and each has its mend:",
+                "Most likely the client refused what step “The server's certificate” shows, without a word. Its own log has the reason, and each has its mend:",
                 "Name (`VERIFY X509NAME ERROR`): write into the client's profile `verify-x509-name` with the common name of the certificate below, or fetch the profile again. A stock client compares that name alone, so that no other name of the certificate helps it.",
                 "If the profile has the name that is meant, and the certificate another, the client came to another service than it wanted: mend `remote` in its profile, or what its name leads to in DNS. If it is the right service, its certificate has the wrong name: issue one with the name that is meant.",
                 "CA (`VERIFY ERROR`, and that an issuer is not found or a certificate signed itself): the profile is another gateway's or an old one: fetch it again.",

@@ -8,6 +8,7 @@ use admin::response::{RefusalEntry, Session};
 use explain::Side;
 use explain::kept::{Kept, Lack, Meeting, OpenSession, Outcome, Verdict};
 use explain::story::{Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION};
+use pki::Revocation;
 
 use super::knocks::Counted;
 use super::{Explained, Refusal, drops};
@@ -81,11 +82,11 @@ impl Explained {
         last: Option<SocketAddr>,
         at: u64,
     ) -> Option<Stories> {
-        let verdict = drops::verdict(code).filter(|_| counted > 0)?;
+        let outcome = drops::outcome(code).filter(|_| counted > 0)?;
         let last = last.map_or_else(String::new, |source| {
             format!("; the last that was looked at closely had the source {source}, which anybody may have written")
         });
-        let sentence = format!("dropped without an answer, since the start: {counted}{last}");
+        let sentence = format!("{}: {counted}{last}", drops::counted(&outcome));
         let meeting = Meeting {
             protocol: Protocol::OpenVpn,
             transport: drops::transport(code),
@@ -96,7 +97,7 @@ impl Explained {
             judgements: vec![Judgement { by: US.to_owned(), sentence }],
             records: None,
             keys: Vec::new(),
-            outcome: Outcome::Over(verdict),
+            outcome,
         };
         Some(one(meeting.story()))
     }
@@ -199,7 +200,7 @@ fn for_device(verdict: &Verdict, device: Option<&DeviceName>) -> Verdict {
 /// What the records say of the certificate of somebody who was refused, where that is why.
 fn records_of(refusal: &Refusal) -> Option<Inquiry> {
     let (answer, sentence) = match refusal.verdict.code.as_str() {
-        "revoked" => ("revoked", "The gateway's records say that it was revoked."),
+        "revoked" => return Some(revoked(refusal.revocation.as_ref())),
         "not_in_store" | "forged" => {
             ("unknown", "The gateway's records do not have this certificate.")
         }
@@ -210,6 +211,15 @@ fn records_of(refusal: &Refusal) -> Option<Inquiry> {
     };
     debug_assert_eq!(refusal.verdict.by, Some(Side::Server), "records are asked by the gateway");
     Some(inquiry(answer, sentence))
+}
+
+/// When, and why where a reason is recorded.
+fn revoked(revocation: Option<&Revocation>) -> Inquiry {
+    let when = revocation.map_or_else(
+        || ", and `handfast events` has when and by whom".to_owned(),
+        |revocation| format!(" {revocation}"),
+    );
+    inquiry("revoked", &format!("The gateway's records say that it was revoked{when}."))
 }
 
 fn inquiry(answer: &str, sentence: &str) -> Inquiry {
@@ -227,4 +237,23 @@ fn inquiry(answer: &str, sentence: &str) -> Inquiry {
 /// One story, in the form in which all are given.
 pub(crate) fn one(story: Story) -> Stories {
     Stories { version: VERSION, stories: vec![story], left_out: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clock::Timestamp;
+    use pki::RevocationReason;
+
+    use super::*;
+
+    #[test]
+    fn the_records_word_on_a_revoked_certificate_has_its_time_and_its_reason_where_there_is_one() {
+        let at = Timestamp::from_unix_secs(1_790_000_000);
+        let said = |reason| revoked(Some(&Revocation { at, reason })).sentence;
+        let when = at.to_string();
+        assert!(said(RevocationReason::Unspecified).ends_with(&format!("revoked on {when}.")));
+        let stolen = said(RevocationReason::KeyCompromise);
+        assert!(stolen.ends_with(&format!("revoked on {when} (keyCompromise).")), "{stolen}");
+        assert!(revoked(None).sentence.contains("handfast events"));
+    }
 }

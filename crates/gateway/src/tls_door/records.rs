@@ -21,7 +21,7 @@ use crate::config::Keep;
 use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::explained::front_reasons::{end_verdict, verdict};
-use crate::explained::{self, Explained};
+use crate::explained::{self, Explained, revocation_in};
 use crate::history::{History, wall_time};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
@@ -113,7 +113,10 @@ impl Records {
 
     /// Gives the number to ask by.
     fn refused(&self, over: &Over<'_>, why: &Refused, kept: Result<Arc<Kept>, Lack>) -> u64 {
-        let told = over.told(verdict(why), kept, self.clock.now());
+        let mut told = over.told(verdict(why), kept, self.clock.now());
+        if let Refused::Certificate(refusal) = why {
+            told.revocation = revocation_in(refusal);
+        }
         let mut refusal = told.entry.clone();
         let number = self.explained.refused(told);
         refusal.number = number;
@@ -207,6 +210,7 @@ impl Over<'_> {
             server: self.local.map(|local| local.to_string()),
             at: explained::micros(now),
             since: self.let_in.map(|(_, since)| since),
+            revocation: None,
             entry: RefusalEntry {
                 number: 0,
                 at: now.into(),

@@ -27,7 +27,7 @@ use super::handle::device_name;
 use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::explained::reasons::verdict;
-use crate::explained::{self, Explained};
+use crate::explained::{self, Explained, revocation_in};
 use crate::history::{History, wall_time};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
@@ -60,6 +60,7 @@ impl Connection {
             server: self.local.map(|local| local.to_string()),
             at: explained::micros(now),
             since: self.since,
+            revocation: why.refusal().as_ref().and_then(revocation_in),
             entry: RefusalEntry {
                 number: 0,
                 at: now.into(),

@@ -5,7 +5,7 @@ use crate::catalogue;
 use crate::render::escape::markup;
 use crate::render::time::span;
 use crate::render::words;
-use crate::story::{Ending, Side, Source, Step, Story};
+use crate::story::{Chapter, Ending, Side, Source, Step, Story};
 
 const CLIENT: u32 = 150;
 const SERVER: u32 = 770;
@@ -65,6 +65,7 @@ fn row(canvas: &mut Canvas, step: &Step) {
     );
     let lock = match (step.source, &step.key) {
         (Source::Gap, _) => "not readable",
+        (Source::Judged, _) if step.chapter == Chapter::Dropped => "dropped",
         (Source::Judged, _) => "not said",
         (_, Some(_)) => "encrypted",
         (_, None) => "in the clear",
@@ -92,6 +93,12 @@ fn ending(canvas: &mut Canvas, story: &Story) {
         Ending::Distrusted(broken) => {
             let refused = format!("complete, and to be refused: {}", broken.code);
             canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "bad", &refused);
+        }
+        Ending::Dropped(broken) => {
+            let what = words::dropped(story);
+            canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "h", what);
+            canvas.y += ROW / 2;
+            canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "q", &broken.code);
         }
         Ending::Cut => {
             canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "q", "what was observed ends here");

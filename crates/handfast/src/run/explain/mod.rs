@@ -44,7 +44,7 @@ pub(super) fn run(data: &Path, order: ExplainOrder) -> Result<Output, Failure> {
 /// For scripts that ask whether somebody is let in: a handshake of our own was to come to its end.
 fn came_of(ending: &Ending) -> u8 {
     match ending {
-        Ending::Done | Ending::Ended(_) => 0,
+        Ending::Done | Ending::Ended(_) | Ending::Dropped(_) => 0,
         Ending::Cut => FailureKind::Unreachable.exit_code(),
         Ending::Broken(broken) if broken.by.is_none() => FailureKind::Unreachable.exit_code(),
         Ending::Broken(_) | Ending::Distrusted(_) => FailureKind::Refused.exit_code(),
