@@ -162,6 +162,11 @@ impl World {
         self.folder.join("data")
     }
 
+    /// Where the gateway is asked to write a key log.
+    pub fn key_log(&self) -> PathBuf {
+        self.folder.join("key-log")
+    }
+
     /// A place for a test's own files.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -292,6 +297,8 @@ impl World {
         let mut command = self.command();
         command.args(["up", "--public", &self.gateway.v4[0].to_string()]);
         command.env("HANDFAST_WITHOUT", self.without);
+        // It writes none, wherever somebody asks for one.
+        command.env("SSLKEYLOGFILE", self.key_log());
         command
     }
 

@@ -2,21 +2,19 @@
 //! and has a session while the gateway is asked; what is looked through is every format, `status`, `sessions`, the events,
 //! the figures and the gateway's log.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client::{Profile, tunnel_config};
 use clock::{Clock, SystemClock};
 use interop::{Subscriber, World, wait_until};
+use testkit::secrets::{Secrets, of_profile, written};
 use tunnel::{Close, Event, Session};
 
 const FORMATS: [&str; 5] = ["term", "svg", "html", "json", "mermaid"];
-/// Of a longer secret each piece of so many bytes is looked for.
-const PIECE: usize = 16;
 
 #[test]
 fn nothing_that_a_gateway_says_of_its_handshakes_holds_a_secret_of_them() {
@@ -49,21 +47,38 @@ fn nothing_that_a_gateway_says_of_its_handshakes_holds_a_secret_of_them() {
     ] {
         let output = world.try_handfast(words);
         said.push(String::from_utf8_lossy(&output.stdout).into_owned());
+        said.push(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     assert!(world.log().contains("alice/default"), "{}", world.log());
     said.push(world.log());
-    let secrets = log.0.lock().expect("a log").clone();
-    assert!(secrets.len() >= 11, "two handshakes, and keys of a tunnel: {}", secrets.len());
+    let agreed = log.0.lock().expect("a log").clone();
+    assert!(agreed.len() >= 11, "two handshakes, and keys of a tunnel: {}", agreed.len());
     let profile = fs::read_to_string(alice.profile()).expect("a profile");
-    let mut pieces = pieces_of_profile(&profile);
-    assert!(has_any(&pieces, &profile), "the search finds what is there");
-    pieces.extend(secrets.iter().flat_map(|secret| pieces_of(secret)));
+    let given = of_profile(&profile);
+    for secret in &given {
+        assert!(
+            Secrets::of([secret]).found_in(profile.as_bytes()).is_some(),
+            "it finds what is there"
+        );
+    }
+    let all = Secrets::of(agreed.iter().chain(&given));
     for text in &said {
         let begin: String = text.chars().take(200).collect();
-        assert!(!has_any(&pieces, text), "a secret is in what begins with {begin}");
+        assert_eq!(all.found_in(text.as_bytes()), None, "a secret is in what begins with {begin}");
     }
-    let digits = secrets.iter().map(|secret| hex(secret)).collect::<String>();
-    assert!(has_any(&secrets.iter().flat_map(|one| pieces_of(one)).collect(), &digits));
+    for (form, text) in agreed.iter().chain(&given).flat_map(|secret| written(secret)) {
+        assert!(all.found_in(&text).is_some(), "{form}");
+    }
+    assert!(!world.key_log().exists(), "the gateway writes a key log");
+    assert_eq!(world.log().matches("SSLKEYLOGFILE has no effect here").count(), 1);
+    // What is agreed on stands in no file either: not in the records, and not beside them.
+    let agreed = Secrets::of(&agreed);
+    let files = files_below(&world.file(""));
+    assert!(files.iter().any(|file| file.starts_with(world.data())), "{files:?}");
+    for file in files {
+        let octets = fs::read(&file).unwrap_or_default();
+        assert_eq!(agreed.found_in(&octets), None, "a secret is in {}", file.display());
+    }
 }
 
 fn session(world: &World, format: &str) -> String {
@@ -144,32 +159,14 @@ impl rustls::KeyLog for Log {
     }
 }
 
-/// As they are, and as digits.
-fn pieces_of(secret: &[u8]) -> Vec<Vec<u8>> {
-    let pieces = secret.chunks_exact(PIECE);
-    pieces.flat_map(|piece| [piece.to_vec(), hex(piece).into_bytes()]).collect()
-}
-
-/// The shared key and the device's, line by line.
-fn pieces_of_profile(profile: &str) -> BTreeSet<Vec<u8>> {
-    let inside = |name: &str| {
-        let text = profile.split(&format!("<{name}>")).nth(1).expect("a block");
-        text.split(&format!("</{name}>")).next().expect("its end").to_owned()
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let below = |entry: fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => files_below(&entry.path()),
+        Ok(kind) if kind.is_file() => vec![entry.path()],
+        _ => Vec::new(),
     };
-    let lines = [inside("key"), inside("tls-auth")].join("\n");
-    let lines = lines.lines().map(str::trim).filter(|line| !line.starts_with(['-', '#']));
-    lines.flat_map(|line| pieces_of(line.as_bytes())).collect()
-}
-
-fn has_any(pieces: &BTreeSet<Vec<u8>>, text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let has =
-        |text: &str, length| text.as_bytes().windows(length).any(|some| pieces.contains(some));
-    has(text, PIECE) || has(&lower, 2 * PIECE)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    entries.flat_map(below).collect()
 }
 
 const SOON: Duration = Duration::from_secs(20);

@@ -69,7 +69,7 @@ fn beginning(piece: &[u8]) -> usize {
     usize::from(u16::from_be_bytes([piece[0], piece[1]]))
 }
 
-/// What a profile holds: the key that all profiles share, and the device's own of P-256.
+/// What a profile holds: the key that all profiles share, and what of the device's own is secret.
 pub fn of_profile(profile: &str) -> Vec<Vec<u8>> {
     let inside = |name: &str| {
         let begin = profile.split(&format!("<{name}>\n")).nth(1).expect("a block");
@@ -79,10 +79,33 @@ pub fn of_profile(profile: &str) -> Vec<Vec<u8>> {
     };
     let shared = HEXLOWER.decode(inside("tls-auth").to_lowercase().as_bytes()).expect("digits");
     let key = BASE64.decode(inside("key").as_bytes()).expect("PEM");
+    [vec![shared], of_key(&key)].concat()
+}
+
+/// Of a key of P-256 its number; of RSA all but the modulus and the exponent that certificates have.
+fn of_key(key: &[u8]) -> Vec<Vec<u8>> {
+    let behind = |head: &[u8]| {
+        let at = key.windows(head.len()).position(|bytes| bytes == head);
+        at.map(|at| &key[at + head.len()..])
+    };
     // An octet string of 32 bytes behind the version: RFC 5915, section 3.
-    let head = [2, 1, 1, 4, 32];
-    let at = key.windows(head.len()).position(|bytes| bytes == head).expect("a key of P-256");
-    vec![shared, key[at + head.len()..][..32].to_vec()]
+    if let Some(number) = behind(&[2, 1, 1, 4, 32]) {
+        return vec![number[..32].to_vec()];
+    }
+    // Behind 65537: RFC 8017, appendix A.1.2.
+    let mut rest = behind(&[2, 3, 1, 0, 1]).expect("a key of P-256 or RSA");
+    let mut numbers = Vec::new();
+    while let [2, length, behind @ ..] = rest {
+        let (length, number) = match length {
+            0x81 => (usize::from(behind[0]), &behind[1..]),
+            0x82 => (usize::from(behind[0]) << 8 | usize::from(behind[1]), &behind[2..]),
+            short => (usize::from(*short), behind),
+        };
+        numbers.push(number[..length].to_vec());
+        rest = &number[length..];
+    }
+    assert_eq!(numbers.len(), 6, "the exponent, two primes, and what follows from them");
+    numbers
 }
 
 /// The secrets of a key log.
@@ -106,6 +129,7 @@ pub fn written(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
         ("digits in lines of 32".to_owned(), grouped(&HEXLOWER.encode(secret), 32, "\n")),
         ("numbers with 0x".to_owned(), each(|byte| format!("{byte:#x}"), ", ")),
         ("a literal".to_owned(), each(|byte| format!("\\x{byte:02x}"), "")),
+        ("a dump with its letters".to_owned(), dump(secret)),
         ("a debugged slice".to_owned(), format!("{secret:?}").into_bytes()),
         ("a debugged slice over lines".to_owned(), format!("{secret:#?}").into_bytes()),
     ];
@@ -136,6 +160,17 @@ pub fn written(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
 fn grouped(text: &str, length: usize, between: &str) -> Vec<u8> {
     let groups: Vec<&[u8]> = text.as_bytes().chunks(length).collect();
     groups.join(between.as_bytes())
+}
+
+/// Sixteen bytes in a line, and their letters beside them, as pages show the beginning of a step.
+fn dump(bytes: &[u8]) -> Vec<u8> {
+    let letter = |byte: &u8| if byte.is_ascii_graphic() { *byte } else { b'.' };
+    let line = |bytes: &[u8]| {
+        let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let letters: Vec<u8> = bytes.iter().map(letter).collect();
+        [format!("{:<47}  ", digits.join(" ")).as_bytes(), &letters].concat()
+    };
+    bytes.chunks(16).map(line).collect::<Vec<_>>().join(&b'\n')
 }
 
 /// Two digits a byte, whatever stands between digits that is neither letter nor digit.
@@ -247,6 +282,16 @@ mod tests {
             for (form, text) in written(&secret[from..from + PIECE - 1]) {
                 assert_eq!(search.found_in(&text), None, "from {from} as {form}");
             }
+        }
+    }
+
+    #[test]
+    fn the_secret_of_a_handshake_is_found_in_a_dump_wherever_it_begins_in_a_line() {
+        let secret = &secret()[..32];
+        let search = Secrets::of([secret]);
+        for before in 0..16 {
+            let text = dump(&[&[b'a'; 16][..before], secret, b"dead beef"].concat());
+            assert_eq!(search.found_in(&text), Some("hexadecimal digits"), "behind {before}");
         }
     }
 
