@@ -5,16 +5,9 @@ use std::time::Duration;
 
 use engine::DisconnectReason;
 
+use crate::ClientError;
 use crate::retry::{Next, next, why};
 use crate::standing::Unsettled;
-use crate::{ClientError, Remote};
-
-/// One address to try.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) remote: Remote,
-    pub(crate) address: SocketAddr,
-}
 
 /// How a try ended.
 pub(crate) struct Attempt {

@@ -10,21 +10,22 @@ use std::time::Duration;
 
 use clock::Now;
 use engine::{Client, ClientEvent, ClientSettings, Link};
+use sysio::UdpSocket;
 use sysio::netlink::NetworkWatch;
-use sysio::{TcpStream, UdpSocket};
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::cipher::Cipher;
 use wire::mtu::Transport;
 use wire::push::PushReply;
 
 use crate::ClientError;
-use crate::attempt::{Attempt, Target};
+use crate::attempt::Attempt;
 use crate::events::{Connected, Progress, Warning};
 use crate::settings::ConnectSettings;
 use crate::signals::{Ask, Asks};
 use crate::standing::ServerCheck;
 use crate::statistics::Statistics;
 use crate::system::{Plan, System, SystemError, Way, Wishes};
+use crate::target::Target;
 use crate::tunnel_config::TunnelConfigs;
 
 /// What connections are made with, one after the other.
@@ -145,9 +146,10 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             Ok(()) => {}
         }
         self.way = self.system.way_to(address.ip()).await;
-        let link = match self.dial(target, limit).await {
+        let within = limit.unwrap_or(self.settings.profile.timers.hand_window);
+        let link = match target.dial(within).await {
             Ok(link) => link,
-            Err(why) => return Ok(Attempt::unreachable(why)),
+            Err(undialled) => return Ok(Attempt::unreachable(undialled.why)),
         };
         self.socket = match &link {
             Link::Udp(socket) => Some(Arc::clone(socket)),
@@ -165,29 +167,6 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
         let attempt = self.follow(target, limit).await;
         self.client = None;
         attempt
-    }
-
-    /// What leads to a server, or why nothing does.
-    async fn dial(&self, target: &Target, limit: Option<Duration>) -> Result<Link, String> {
-        let address = target.address;
-        match target.remote.transport {
-            Transport::Udp => match UdpSocket::connect(address) {
-                Ok(socket) => Ok(Link::Udp(Arc::new(socket))),
-                Err(error) => Err(format!("{address} can't be reached from here: {error}")),
-            },
-            Transport::Tcp => {
-                let limit = limit.unwrap_or(self.settings.profile.timers.hand_window);
-                match timeout(limit, TcpStream::connect(address)).await {
-                    Ok(Ok(stream)) => Ok(Link::Tcp(stream)),
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err(format!(
-                        "no TCP connection to {address} within {} s (it may be off, or a firewall \
-                         be in between)",
-                        limit.as_secs()
-                    )),
-                }
-            }
-        }
     }
 
     async fn follow(
@@ -463,10 +442,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
 
     fn client_settings(&self, server: IpAddr, transport: Transport) -> ClientSettings {
         let profile = &self.settings.profile;
-        let tunnel = match transport {
-            Transport::Udp => &self.tunnel.udp,
-            Transport::Tcp => &self.tunnel.tcp,
-        };
+        let tunnel = self.tunnel.over(transport);
         ClientSettings {
             tunnel: Arc::clone(tunnel),
             mssfix: profile.mssfix.outer_limit(profile.tun_mtu, server, transport),

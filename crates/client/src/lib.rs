@@ -14,6 +14,7 @@
 mod attempt;
 mod claim;
 mod connection;
+pub mod echo;
 mod error;
 mod events;
 mod look;
@@ -26,6 +27,7 @@ mod signals;
 mod standing;
 mod statistics;
 mod system;
+mod target;
 mod tunnel_config;
 
 pub use error::{ClientError, ErrorKind};

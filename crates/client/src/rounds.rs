@@ -6,12 +6,12 @@
 //! ends any pause.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use pki::Refusal;
 
-use crate::attempt::{Attempt, Target};
+use crate::attempt::Attempt;
 use crate::claim::Claim;
 use crate::connection::{Connector, Rested};
 use crate::events::{EndedBy, Progress, Warning};
@@ -20,6 +20,7 @@ use crate::retry::{Backoff, Next};
 use crate::settings::{ConnectSettings, Revocation};
 use crate::signals::Asks;
 use crate::system::System;
+use crate::target::{Target, first_packet_limit};
 use crate::{ClientError, Profile};
 
 /// Connects and stays connected until `stop` completes or nothing can help. Everything is undone
@@ -136,7 +137,7 @@ impl<P: FnMut(Progress) + Send> Rounds<'_, P> {
         let count = targets.len();
         for (index, target) in targets.into_iter().enumerate() {
             let others = index + 1 < count;
-            let limit = self.first_packet_limit(others);
+            let limit = first_packet_limit(self.profile.retry, self.was_up, others);
             let Attempt { next, why, was_up, was_silent } =
                 self.connector.attempt(&target, limit).await?;
             if was_up {
@@ -179,25 +180,9 @@ impl<P: FnMut(Progress) + Send> Rounds<'_, P> {
                 let warning = Warning::NotFound { remote: remote.clone(), why };
                 self.connector.tell_of_try(Progress::Warning(warning));
             }
-            for ip in addresses {
-                let address = SocketAddr::new(ip, remote.port);
-                let known = |target: &Target| {
-                    target.address == address && target.remote.transport == remote.transport
-                };
-                if !targets.iter().any(known) {
-                    targets.push(Target { remote: remote.clone(), address });
-                }
-            }
+            Target::add(&mut targets, remote, addresses);
         }
         targets
-    }
-
-    /// With other servers to try, a silent one is left soon; one that spoke once, too, since a packet
-    /// that was sent while no network carried it is repeated more and more rarely.
-    fn first_packet_limit(&self, others: bool) -> Option<Duration> {
-        let chosen = self.profile.retry.first_packet.filter(|limit| !limit.is_zero());
-        let usual = if self.was_up { Some(ANSWERS_AGAIN) } else { others.then_some(FIRST_PACKET) };
-        chosen.or(usual)
     }
 
     /// Says goodbye and undoes everything.
@@ -217,10 +202,6 @@ fn is_quiet(rounds: u32) -> bool {
     rounds > LOUD_ROUNDS && !rounds.is_power_of_two()
 }
 
-/// The wait for a server's first packet while there are others to try.
-const FIRST_PACKET: Duration = Duration::from_secs(10);
-/// The same, of a server that was connected to before.
-const ANSWERS_AGAIN: Duration = Duration::from_secs(4);
 /// How often names are asked for while a server is silent.
 const ROUNDS_PER_LOOKUP: u32 = 4;
 const LOUD_ROUNDS: u32 = 5;

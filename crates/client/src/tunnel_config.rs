@@ -7,6 +7,7 @@ use pki::standing::Standings;
 use pki::{AnchorError, ClockTime, ServerNameVerifier};
 use tunnel::{ClientConfig, Timing};
 use wire::key_material::Role;
+use wire::mtu::Transport;
 use wire::options::Options;
 use wire::tls_auth::TlsAuth;
 use wire::wrap::ControlWrap;
@@ -35,6 +36,13 @@ impl TunnelConfigs {
         let options = options(profile, true).to_string();
         let tcp = ClientConfig { options, ..udp.clone() };
         Ok(Self { udp: Arc::new(udp), tcp: Arc::new(tcp) })
+    }
+
+    pub(crate) fn over(&self, transport: Transport) -> &Arc<ClientConfig> {
+        match transport {
+            Transport::Udp => &self.udp,
+            Transport::Tcp => &self.tcp,
+        }
     }
 }
 

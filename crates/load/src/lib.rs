@@ -12,7 +12,6 @@
 //!
 //! One invariant: nothing is changed on this machine, and everything ends by itself.
 
-mod echo;
 mod error;
 mod limits;
 mod link;

@@ -235,7 +235,7 @@ impl Far {
                 Held::Nothing
             }
             Payload::Occ(_) => Held::Nothing,
-            Payload::Packet if crate::echo::is_answer(opened.plaintext, size) => Held::Answer,
+            Payload::Packet if client::echo::is_answer(opened.plaintext, size) => Held::Answer,
             Payload::Packet => Held::Nothing,
         };
         (held, true)

@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use crate::echo;
+use client::echo;
+
 use crate::{LoadError, PacketFigures};
 
 use super::{Load, PacketSettings};

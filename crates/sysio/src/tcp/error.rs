@@ -111,6 +111,13 @@ pub struct ConnectError {
     pub source: io::Error,
 }
 
+impl ConnectError {
+    /// Whether the answer came that nobody listens there.
+    pub fn is_refusal(&self) -> bool {
+        Errno::from_io_error(&self.source) == Some(Errno::CONNREFUSED)
+    }
+}
+
 impl Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address;

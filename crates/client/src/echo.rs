@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 
 /// An echo request of `size` bytes with its IPv4 header; at least [`SMALLEST`].
-pub(crate) fn request(from: Ipv4Addr, to: Ipv4Addr, size: u16) -> Vec<u8> {
+pub fn request(from: Ipv4Addr, to: Ipv4Addr, size: u16) -> Vec<u8> {
     let size = size.max(SMALLEST);
     let mut packet = vec![0; usize::from(size)];
     let (ip, icmp) = packet.split_at_mut(IP_HEADER);
@@ -25,7 +25,7 @@ pub(crate) fn request(from: Ipv4Addr, to: Ipv4Addr, size: u16) -> Vec<u8> {
 }
 
 /// Whether this is the answer to a request of that size.
-pub(crate) fn is_answer(packet: &[u8], size: u16) -> bool {
+pub fn is_answer(packet: &[u8], size: u16) -> bool {
     packet.len() == usize::from(size.max(SMALLEST))
         && packet.first() == Some(&0x45)
         && packet.get(9) == Some(&ICMP)
@@ -48,7 +48,7 @@ fn checksum(bytes: &[u8]) -> u16 {
 }
 
 /// IPv4 header and ICMP header.
-pub(crate) const SMALLEST: u16 = 28;
+pub const SMALLEST: u16 = 28;
 const IP_HEADER: usize = 20;
 const ICMP: u8 = 1;
 const ECHO_REQUEST: u8 = 8;
