@@ -66,7 +66,7 @@ const DRAWN: &[(&str, &[&str])] = &[
             "vpn",
         ],
     ),
-    ("client", &["clock", "wire", "tunnel", "pki", "ask", "sysio", "engine"]),
+    ("client", &["clock", "wire", "tunnel", "datapath", "pki", "ask", "sysio", "engine"]),
     ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "engine", "client"]),
     (
         "handfast",

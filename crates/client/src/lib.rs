@@ -32,7 +32,7 @@ mod tunnel_config;
 
 pub use error::{ClientError, ErrorKind};
 pub use events::{Connected, EndedBy, Progress, Warning};
-pub use look::{Declined, LookError, Looked, Watched, look};
+pub use look::{Declined, Echo, HungUp, Look, LookError, Looked, Watched};
 pub use profile::{
     Family, MssLimit, NotYet, Profile, ProfileError, ProfileErrorKind, Remote, TunName,
 };

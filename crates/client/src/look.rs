@@ -1,46 +1,58 @@
-//! One handshake with a profile's server, watched, and goodbye: no TUN device, no address, no user's packet.
+//! Handshakes with a profile's servers, watched, and goodbye: no TUN device, no address, no user's packet.
 //!
-//! For whoever wants to know what happens between the two. The session is the same as in [`crate::run`]; what a
-//! handshake proves about the server is decided by it alone.
+//! For whoever wants to know what happens between the two. Servers are tried as [`crate::run`] tries them, and the
+//! session is the same; what a handshake proves about the server is decided by it alone.
 
+mod data;
+mod line;
+mod watching;
+
+use std::collections::VecDeque;
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, Now};
+use engine::DisconnectReason;
 use pki::Refusal;
-use tunnel::{Close, EndReason, Event, Session};
-use wire::mtu::Transport;
+use tunnel::{EndReason, Session};
 
-use crate::{Profile, ProfileError, tunnel_config};
+use crate::attempt::Attempt;
+use crate::retry::{self, Next};
+use crate::target::{Target, first_packet_limit};
+use crate::tunnel_config::TunnelConfigs;
+use crate::{Profile, ProfileError, Remote, Warning, names};
 
-/// How long a look may take at most.
+use data::Errand;
+use line::Line;
+use watching::{Over, Watching};
+
+/// How long a server may take to answer if there is no other, and a handshake from its first answer on.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest wait for a packet at a time.
-const NAP: Duration = Duration::from_millis(200);
-/// Larger than any control packet.
-const LONGEST: usize = 2048;
 
-/// A packet of the look.
+/// What went through the socket of a look at once: over UDP a packet, over TCP whatever of the stream came or left.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched<'a> {
     /// Whether we sent it.
     pub ours: bool,
     /// When.
     pub at: Now,
-    /// Its bytes, behind UDP.
+    /// Our address.
+    pub local: SocketAddr,
+    /// Its bytes, behind UDP or TCP.
     pub bytes: &'a [u8],
 }
 
-/// What came of it.
+/// What came of the try with one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
-    /// Our address.
-    pub local: SocketAddr,
+    /// Our address; none where nothing leads to the server.
+    pub local: Option<SocketAddr>,
     /// The server's.
     pub server: SocketAddr,
+    /// Why nothing leads there, or no TCP connection came about.
+    pub unreached: Option<String>,
     /// The session's own word on its end, in the words of the log; none if the server let us in and took our
     /// goodbye.
     pub refused: Option<String>,
@@ -48,6 +60,32 @@ pub struct Looked {
     pub declined: Option<Declined>,
     /// The machine there, or one on the way, said that nothing listens at this port.
     pub nothing_listens: bool,
+    /// The server ended the TCP connection.
+    pub hung_up: Option<HungUp>,
+    /// The server answered, and then said no more.
+    pub fell_silent: bool,
+    /// What was carried through the tunnel.
+    pub echo: Option<Echo>,
+    /// Why the next server is tried, where one is.
+    pub goes_on: Option<String>,
+}
+
+/// How a TCP connection was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HungUp {
+    /// In order.
+    Closed,
+    /// It was cut off.
+    Reset,
+}
+
+/// An echo request to the server's address inside the tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Echo {
+    /// That address.
+    pub to: Ipv4Addr,
+    /// How long the answer took; none where none came.
+    pub answered: Option<Duration>,
 }
 
 /// Why this client turns away from a server.
@@ -64,62 +102,179 @@ pub enum Declined {
     },
 }
 
-/// Shakes hands with the first server that the profile reaches over UDP, and hands every packet to `watch`.
-/// The secrets of TLS go to `key_log`.
+/// The servers of a profile that are to be looked at.
 ///
-/// # Errors
-/// Where there is no such server, or no socket.
-pub fn look(
-    profile: &Profile,
-    clock: &Arc<dyn Clock>,
-    seed: [u8; 32],
-    key_log: Arc<dyn rustls::KeyLog>,
-    mut watch: impl FnMut(Watched<'_>),
-) -> Result<Looked, LookError> {
-    let (socket, server) = reach(profile)?;
-    let local = socket.local_addr().map_err(LookError::Socket)?;
-    let mut config =
-        tunnel_config(profile, clock).map_err(|error| LookError::Profile(Box::new(error)))?;
-    let mut tls = (*config.tls).clone();
-    tls.key_log = key_log;
-    config.tls = Arc::new(tls);
-    let mut look =
-        Look { session: Session::client(Arc::new(config), seed, clock.now()), ended: None };
-    let until = clock.now().boot + PATIENCE;
-    let mut nothing_listens = false;
-    loop {
-        let now = clock.now();
-        look.act(now);
-        while let Some(packet) = look.session.poll_transmit(now) {
-            // What can't be sent is sent again by the session.
-            let _ = socket.send(&packet);
-            watch(Watched { ours: true, at: now, bytes: &packet });
-        }
-        // Behind what is sent: whoever turns away says so in its last packet.
-        if look.session.is_ended() || now.boot >= until {
-            break;
-        }
-        let mut buffer = [0; LONGEST];
-        socket.set_read_timeout(Some(look.nap(clock.now()))).map_err(LookError::Socket)?;
-        match socket.recv(&mut buffer) {
-            Ok(length) => {
-                let now = clock.now();
-                let packet = buffer.get(..length).unwrap_or_default();
-                watch(Watched { ours: false, at: now, bytes: packet });
-                // A packet that has no effect is told by whoever watches.
-                let _ = look.session.handle_datagram(packet, now);
+/// 1. Make one by [`Look::at`].
+/// 2. While a server is [`Look::upcoming`], [`Look::attempt`] it.
+pub struct Look<'a> {
+    profile: &'a Profile,
+    clock: Arc<dyn Clock>,
+    tunnel: TunnelConfigs,
+    targets: VecDeque<Target>,
+    unknown: Vec<Warning>,
+    carries_data: bool,
+}
+
+impl<'a> Look<'a> {
+    /// At all servers of the profile that have an address, in their order. The secrets of TLS go to `key_log`. To be
+    /// run on a runtime of tokio.
+    ///
+    /// # Errors
+    /// Where no server has an address, or the profile can't be used.
+    pub async fn at(
+        profile: &'a Profile,
+        clock: &Arc<dyn Clock>,
+        key_log: &Arc<dyn rustls::KeyLog>,
+    ) -> Result<Self, LookError> {
+        let tunnel = TunnelConfigs::new(profile, clock, None)
+            .map_err(|error| LookError::Profile(Box::new(error)))?;
+        let (mut targets, mut unknown) = (Vec::new(), Vec::new());
+        for remote in &profile.remotes {
+            match names::outside(remote).await {
+                Ok(addresses) => Target::add(&mut targets, remote, addresses),
+                Err(why) => unknown.push(Warning::NotFound { remote: remote.clone(), why }),
             }
-            Err(error) => nothing_listens |= error.kind() == io::ErrorKind::ConnectionRefused,
+        }
+        if targets.is_empty() {
+            return Err(LookError::NoServer(unknown));
+        }
+        Ok(Self {
+            profile,
+            clock: Arc::clone(clock),
+            tunnel: tunnel.logging(key_log),
+            targets: targets.into(),
+            unknown,
+            carries_data: false,
+        })
+    }
+
+    /// Before the goodbye, an echo request goes to the server's address inside the tunnel.
+    #[must_use]
+    pub fn carrying_data(self) -> Self {
+        Self { carries_data: true, ..self }
+    }
+
+    /// Servers that have no address.
+    pub fn unknown(&self) -> &[Warning] {
+        &self.unknown
+    }
+
+    /// The server that is tried next: none where a former one ended the search, or all were tried.
+    pub fn upcoming(&self) -> Option<(&Remote, SocketAddr)> {
+        self.targets.front().map(|target| (&target.remote, target.address))
+    }
+
+    /// Shakes hands with the server that is upcoming, and hands what is said to `watch`.
+    pub async fn attempt(
+        &mut self,
+        seed: [u8; 32],
+        watch: impl FnMut(Watched<'_>) + Send,
+    ) -> Option<Looked> {
+        let target = self.targets.pop_front()?;
+        let limit = first_packet_limit(self.profile.retry, false, !self.targets.is_empty());
+        let limit = limit.unwrap_or(PATIENCE);
+        let mut looked = Looked::nothing_of(&target);
+        let line = match target.dial(limit).await {
+            Ok(link) => Line::over(link),
+            Err(undialled) => {
+                looked.nothing_listens = undialled.refused;
+                Err(undialled.why)
+            }
+        };
+        let next = match line {
+            Ok(line) => self.follow(line, &target, limit, (seed, watch), &mut looked).await,
+            Err(why) => {
+                looked.unreached = Some(why.clone());
+                Ok(why)
+            }
+        };
+        match next {
+            Ok(why) if !self.targets.is_empty() => looked.goes_on = Some(why),
+            _ => self.targets.clear(),
+        }
+        Some(looked)
+    }
+
+    /// The handshake itself; why the next server is to be tried, or that none is.
+    async fn follow(
+        &self,
+        line: Line,
+        target: &Target,
+        limit: Duration,
+        (seed, watch): ([u8; 32], impl FnMut(Watched<'_>) + Send),
+        looked: &mut Looked,
+    ) -> Result<String, Final> {
+        let local = match line.local() {
+            Ok(local) => local,
+            Err(error) => {
+                let why = format!("the socket has no address: {error}");
+                looked.unreached = Some(why.clone());
+                return Ok(why);
+            }
+        };
+        looked.local = Some(local);
+        let config = self.tunnel.over(target.remote.transport);
+        let session = Session::client(Arc::clone(config), seed, self.clock.now());
+        let errand = self.carries_data.then(Errand::default);
+        let mut watching =
+            Watching::new((line, local), session, errand, Arc::clone(&self.clock), watch);
+        let over = watching.until_the_end(limit, PATIENCE).await;
+        looked.echo = watching.echo();
+        match over {
+            Over::LetIn => Err(Final),
+            Over::Ended(reason) => {
+                looked.refused = Some(reason.to_string());
+                looked.declined = declined(&reason);
+                match watching.was_let_in() {
+                    true => Err(Final),
+                    false => leads_on(&DisconnectReason::Session(reason)),
+                }
+            }
+            Over::HungUp(how) => {
+                looked.hung_up = Some(how);
+                Ok(format!("{} ended the connection", target.address))
+            }
+            Over::NothingListens => {
+                looked.nothing_listens = true;
+                Ok(Attempt::refused(target.address).why)
+            }
+            Over::Unanswered => Ok(Attempt::unanswered(target.address, limit).why),
+            Over::Stuck => {
+                looked.fell_silent = true;
+                Ok(format!("{} answered, and then said no more", target.address))
+            }
         }
     }
-    let ended = look.ended;
-    Ok(Looked {
-        local,
-        server,
-        refused: ended.as_ref().map(ToString::to_string),
-        declined: ended.as_ref().and_then(declined),
-        nothing_listens,
-    })
+}
+
+/// No other server is tried.
+struct Final;
+
+/// As a client that is to connect decides it.
+fn leads_on(ending: &DisconnectReason) -> Result<String, Final> {
+    match retry::next(ending) {
+        Next::GiveUp(_) => Err(Final),
+        Next::NotTrusted(_) | Next::AtOnce | Next::OtherServer | Next::After(_) | Next::Usual => {
+            Ok(retry::why(ending))
+        }
+    }
+}
+
+impl Looked {
+    fn nothing_of(target: &Target) -> Self {
+        Self {
+            local: None,
+            server: target.address,
+            unreached: None,
+            refused: None,
+            declined: None,
+            nothing_listens: false,
+            hung_up: None,
+            fell_silent: false,
+            echo: None,
+            goes_on: None,
+        }
+    }
 }
 
 /// What a server says is told by what it says.
@@ -133,71 +288,29 @@ fn declined(ended: &EndReason) -> Option<Declined> {
     }
 }
 
-fn reach(profile: &Profile) -> Result<(UdpSocket, SocketAddr), LookError> {
-    let mut remotes = profile.remotes.iter().filter(|remote| remote.transport == Transport::Udp);
-    let remote = remotes.next().ok_or(LookError::NoUdp)?;
-    let mut servers =
-        (remote.host.as_str(), remote.port).to_socket_addrs().map_err(LookError::Socket)?;
-    let server = servers.next().ok_or(LookError::NoUdp)?;
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
-        SocketAddr::V6(_) => ([0u16; 8], 0).into(),
-    };
-    let socket = UdpSocket::bind(any).map_err(LookError::Socket)?;
-    socket.connect(server).map_err(LookError::Socket)?;
-    Ok((socket, server))
-}
-
-struct Look {
-    session: Session,
-    ended: Option<EndReason>,
-}
-
-impl Look {
-    /// Does what is due, and says goodbye once the server has let us in.
-    fn act(&mut self, now: Now) {
-        self.session.handle_timeout(now);
-        while let Some(event) = self.session.poll_event() {
-            match event {
-                Event::KeyReady(key) => {
-                    let _ = self.session.key_installed(key.key_id, now);
-                }
-                Event::Established => {
-                    let _ = self.session.close(Close::Exit, now);
-                }
-                Event::Ended(EndReason::Closed(_)) => {}
-                Event::Ended(reason) => self.ended = Some(reason),
-                _ => {}
-            }
-        }
-    }
-
-    fn nap(&self, now: Now) -> Duration {
-        let due = self
-            .session
-            .poll_timeout()
-            .map_or(NAP, |deadline| deadline.at.saturating_sub(now.boot));
-        due.clamp(Duration::from_millis(1), NAP)
+impl fmt::Debug for Look<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Look").field("targets", &self.targets).finish_non_exhaustive()
     }
 }
 
 /// Why there was nothing to look at.
 #[derive(Debug)]
 pub enum LookError {
-    /// The profile names no server that is reached over UDP.
-    NoUdp,
+    /// No server of the profile has an address.
+    NoServer(Vec<Warning>),
     /// The profile can't be used.
     Profile(Box<ProfileError>),
-    /// The system gave no socket, or knows no such host.
-    Socket(io::Error),
 }
 
 impl fmt::Display for LookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoUdp => f.write_str("the profile names no server over UDP that has an address"),
+            Self::NoServer(unknown) => {
+                f.write_str("no server of the profile has an address")?;
+                unknown.iter().try_for_each(|warning| write!(f, "; {warning}"))
+            }
             Self::Profile(error) => error.fmt(f),
-            Self::Socket(error) => write!(f, "the server can't be reached: {error}"),
         }
     }
 }

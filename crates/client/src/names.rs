@@ -62,6 +62,14 @@ impl Names {
     }
 }
 
+/// The addresses of a server, while no tunnel stands in the way.
+pub(crate) async fn outside(remote: &Remote) -> Result<Vec<IpAddr>, String> {
+    match remote.host.parse() {
+        Ok(ip) => Ok(vec![ip]),
+        Err(_) => by_system(remote, LOOKUP).await,
+    }
+}
+
 /// The system may know the name from a file; else its name servers lie behind the broken tunnel.
 async fn either_way(remote: &Remote, system: &System) -> Result<Vec<IpAddr>, String> {
     tokio::select! {

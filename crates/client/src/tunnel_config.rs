@@ -38,6 +38,16 @@ impl TunnelConfigs {
         Ok(Self { udp: Arc::new(udp), tcp: Arc::new(tcp) })
     }
 
+    /// The same, whose secrets of TLS go there.
+    pub(crate) fn logging(&self, key_log: &Arc<dyn rustls::KeyLog>) -> Self {
+        let logging = |config: &ClientConfig| {
+            let mut tls = (*config.tls).clone();
+            tls.key_log = Arc::clone(key_log);
+            Arc::new(ClientConfig { tls: Arc::new(tls), ..config.clone() })
+        };
+        Self { udp: logging(&self.udp), tcp: logging(&self.tcp) }
+    }
+
     pub(crate) fn over(&self, transport: Transport) -> &Arc<ClientConfig> {
         match transport {
             Transport::Udp => &self.udp,

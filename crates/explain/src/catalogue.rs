@@ -162,6 +162,7 @@ pub struct Entry {
 #[allow(missing_docs, reason = "the table says what each is")]
 pub enum Kind {
     InTheClear,
+    NotReached,
     ClientReset,
     ResetRepeated,
     ServerReset,

@@ -1,8 +1,8 @@
 //! A connection of our own, told while it runs: the caller hands in what it reads and writes.
 //!
-//! 1. Make one with the key log that the connection writes to, or with an empty one.
+//! 1. Make one for what carries it.
 //! 2. Hand in every chunk of either side, in order.
-//! 3. When all is said, [`Live::story`].
+//! 3. When all is said, [`Live::story`], with the secrets that the connection has logged.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::fact::{Detail, Fact, Facts};
 use crate::field::Field;
 use crate::in_the_clear::InTheClear;
 use crate::key_log::KeyLog;
-use crate::openvpn::Session;
+use crate::openvpn::{Framed, Session};
 use crate::place::{Chunk, Side};
 use crate::story::{Judgement, Source, Story, Wanted};
 use crate::tell::{Conversation, tell_as};
@@ -31,6 +31,8 @@ pub struct Live {
     outcome: Option<Outcome>,
     closed: Option<(Side, bool)>,
     asked: Option<(u64, String)>,
+    /// When and why nothing could be said at all.
+    unreached: Option<(u64, String)>,
 }
 
 /// The most bytes of a connection that are kept.
@@ -49,7 +51,7 @@ struct Kept {
 pub enum Speech {
     /// TLS over TCP, from the first byte on or after words in the clear.
     Tls,
-    /// OpenVPN, each chunk a packet.
+    /// OpenVPN: over UDP each chunk is a packet, over TCP a part of the stream.
     OpenVpn,
 }
 
@@ -68,6 +70,7 @@ impl Live {
             outcome: None,
             closed: None,
             asked: None,
+            unreached: None,
         }
     }
 
@@ -110,6 +113,12 @@ impl Live {
     /// among what came, the story says so.
     pub fn asked_over_http(&mut self, until: u64, why: &str) {
         self.asked = Some((until, why.to_owned()));
+    }
+
+    /// That nothing could be said to the server, since when, and why: no way leads there, or no TCP connection came
+    /// about.
+    pub fn unreached(&mut self, at: u64, why: &str) {
+        self.unreached = Some((at, why.to_owned()));
     }
 
     /// Keeps a chunk. Its frame is its number; what is beyond a megabyte is no handshake any more and not kept.
@@ -164,10 +173,27 @@ impl Live {
     }
 
     fn openvpn(&self, known: Known) -> Option<Story> {
-        let mut session = Session::new(known.log, known.keys);
-        self.chunks.iter().for_each(|kept| session.packet(&kept.chunk().into()));
+        let session = Session::new(known.log, known.keys);
+        let mut session = match self.transport {
+            "tcp" => self.streamed(session),
+            _ => self.packets(session),
+        };
+        if let Some((at, why)) = &self.unreached {
+            session.facts.push(not_reached(*at, why));
+        }
         let uses = session.uses().collect();
         self.tell(&Conversation { uses, ..self.conversation(&session.facts, Some(&session)) })
+    }
+
+    fn packets(&self, mut session: Session) -> Session {
+        self.chunks.iter().for_each(|kept| session.packet(&kept.chunk().into()));
+        session
+    }
+
+    fn streamed(&self, session: Session) -> Session {
+        let mut framed = Framed::new(session);
+        self.chunks.iter().for_each(|kept| framed.bytes(&kept.chunk().into()));
+        framed.session
     }
 
     fn tell(&self, conversation: &Conversation<'_>) -> Option<Story> {
@@ -210,6 +236,20 @@ fn no_answer(at: u64, why: &str) -> Fact {
 impl Kept {
     fn chunk(&self) -> Chunk<'_> {
         Chunk { at: self.at, from: self.from, frame: self.frame, offset: 0, bytes: &self.bytes }
+    }
+}
+
+fn not_reached(at: u64, why: &str) -> Fact {
+    Fact {
+        at,
+        from: Side::Client,
+        kind: Kind::NotReached,
+        fields: vec![Field::text("why", why)],
+        basis: Vec::new(),
+        key: None,
+        handshake: 0,
+        source: Source::Judged,
+        detail: Detail::None,
     }
 }
 

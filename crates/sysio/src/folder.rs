@@ -170,6 +170,14 @@ impl Folder {
     }
 }
 
+/// Whether what is made in this folder stays what it is: only its owner writes to it, or it is one like /tmp, and the
+/// same holds of the way to it.
+pub fn keeps_files(folder: &Path) -> Result<(), FolderError> {
+    let failed = |source| FolderError::Io { path: folder.to_owned(), source };
+    let real = folder.canonicalize().map_err(failed)?;
+    nobody_else_changes(&real.join("a file")).map_err(failed)?
+}
+
 /// Whether nobody but root and the owners of the folders on the way can put another one in its place.
 fn nobody_else_changes(real: &Path) -> io::Result<Result<(), FolderError>> {
     for outer in real.ancestors().skip(1) {

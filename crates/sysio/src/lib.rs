@@ -33,7 +33,7 @@ pub use firewall::{
     FIREWALL_TABLE, FirewallError, FirewallHold, FirewallRules, FirewallTable, FirewallWatch,
     ForwardBlocker, TUNNEL_GROUP,
 };
-pub use folder::{Folder, FolderError};
+pub use folder::{Folder, FolderError, keeps_files};
 pub use inherited::Inherited;
 pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};

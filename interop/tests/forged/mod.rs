@@ -255,13 +255,33 @@ pub(crate) fn posing(world: &World, alice: &Subscriber, pair: &Pair, port: u16) 
     posing_under(Command::new("openvpn"), world, alice, pair, port)
 }
 
-/// The same, started by this command.
-pub(crate) fn posing_under(
-    mut command: Command,
+/// The same over TCP.
+pub(crate) fn posing_over_tcp(
     world: &World,
     alice: &Subscriber,
     pair: &Pair,
     port: u16,
+) -> Program {
+    posing_as(Command::new("openvpn"), world, alice, pair, (port, "tcp-server"))
+}
+
+/// The same, started by this command.
+pub(crate) fn posing_under(
+    command: Command,
+    world: &World,
+    alice: &Subscriber,
+    pair: &Pair,
+    port: u16,
+) -> Program {
+    posing_as(command, world, alice, pair, (port, "udp"))
+}
+
+fn posing_as(
+    mut command: Command,
+    world: &World,
+    alice: &Subscriber,
+    pair: &Pair,
+    (port, proto): (u16, &str),
 ) -> Program {
     let text = fs::read_to_string(alice.profile()).expect("a profile");
     let block = |name: &str| {
@@ -271,7 +291,7 @@ pub(crate) fn posing_under(
     };
     let config = format!(
         "dev tun\ntls-server\nmode server\ntopology subnet\nserver 10.72.0.0 255.255.255.0\n\
-         port {port}\nproto udp\ndh none\nauth SHA256\nkey-direction 0\n{}{}\
+         port {port}\nproto {proto}\ndh none\nauth SHA256\nkey-direction 0\n{}{}\
          <cert>\n{}</cert>\n<key>\n{}</key>\n",
         block("ca"),
         block("tls-auth"),

@@ -71,10 +71,13 @@ pub(crate) fn hold(page: &str, told: &str) {
     assert_eq!(words(told), words(&kept), "{page}: EXPLAIN_RECORD=1 records it anew");
 }
 
-/// What is said of the steps and of the end, without what is of one run alone: words with digits in them.
+/// What is said of the steps and of the end of each story, without what is of one run alone: words with digits in them.
 fn words(stories: &str) -> BTreeSet<String> {
     let stories: Value = serde_json::from_str(stories).expect("JSON");
-    let story = &stories["stories"][0];
+    stories["stories"].as_array().expect("stories").iter().flat_map(words_of).collect()
+}
+
+fn words_of(story: &Value) -> Vec<String> {
     let of_step = |step: &Value| {
         ["entry", "title", "sentence", "proves", "leaves_open"].map(|name| step[name].clone())
     };

@@ -17,6 +17,16 @@ pub struct Remote {
     pub family: Family,
 }
 
+impl Remote {
+    /// `udp` or `tcp`.
+    pub fn protocol(&self) -> &'static str {
+        match self.transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
+}
+
 impl std::fmt::Display for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.host.contains(':') {

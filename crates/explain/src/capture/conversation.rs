@@ -1,12 +1,10 @@
 //! One conversation of a capture: which protocol it is, and its bytes into that protocol's decoder.
 
-use wire::stream::LENGTH;
-
 use super::Known;
 use super::tcp::{Ready, Stream};
 use crate::fact::Facts;
 use crate::in_the_clear::InTheClear;
-use crate::openvpn::{Opened, Session, TunnelPacket};
+use crate::openvpn::{Framed, Opened, Session, TunnelPacket};
 use crate::place::{Chunk, Queue, Seen, Side};
 use crate::story::Story;
 use crate::tell::{Conversation as Told, tell};
@@ -14,8 +12,6 @@ use crate::tls::{Connection, Event};
 
 /// Bytes of a client's that say which protocol it speaks.
 const ENOUGH_TO_KNOW: usize = 3;
-/// The longest packet of OpenVPN in a stream that is taken.
-const LONGEST_PACKET: usize = 9_216;
 
 /// Addresses, written.
 #[derive(Clone, Debug)]
@@ -99,14 +95,6 @@ enum Speech {
     OpenVpn(Box<Framed>),
     /// Neither.
     Other,
-}
-
-/// OpenVPN's packets behind their lengths.
-struct Framed {
-    session: Session,
-    client: Queue,
-    server: Queue,
-    broken: bool,
 }
 
 impl OverTcp {
@@ -246,12 +234,7 @@ impl OverTcp {
             let connection = Connection::new(0, self.reading.known.log.clone());
             return Speech::Tls(Box::new((connection, Facts::default())));
         }
-        Speech::OpenVpn(Box::new(Framed {
-            session: self.reading.session(),
-            client: Queue::default(),
-            server: Queue::default(),
-            broken: false,
-        }))
+        Speech::OpenVpn(Box::new(Framed::new(self.reading.session())))
     }
 
     pub(super) fn story(&mut self) -> Option<Story> {
@@ -293,34 +276,6 @@ impl Speech {
         match self {
             Speech::Clear(clear) => std::mem::take(&mut clear.1),
             _ => Facts::default(),
-        }
-    }
-}
-
-impl Framed {
-    fn bytes(&mut self, seen: &Seen<'_>) {
-        if self.broken {
-            return;
-        }
-        self.queue(seen.from).push_seen(seen);
-        while let Some(header) = self.queue(seen.from).peek::<LENGTH>() {
-            let length = usize::from(u16::from_be_bytes(header));
-            if length == 0 || length > LONGEST_PACKET {
-                self.broken = true;
-                return;
-            }
-            let Some((framed, places)) = self.queue(seen.from).take(LENGTH + length) else {
-                return;
-            };
-            let framed = Seen { at: seen.at, from: seen.from, bytes: &framed, places };
-            self.session.packet(&framed.tail(length));
-        }
-    }
-
-    fn queue(&mut self, side: Side) -> &mut Queue {
-        match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
         }
     }
 }

@@ -1,8 +1,13 @@
-//! Opened packets as a capture of their own, which other programs read: a .pcap of bare IP packets.
+//! Captures that other programs read: a .pcap of bare IP packets, of what was opened in another capture or of what went
+//! through a socket of our own.
+
+mod flow;
 
 use zeroize::Zeroizing;
 
 use super::TunnelPacket;
+
+pub use flow::{Flow, MOST};
 
 /// Magic number of a file with microseconds, and the version that every reader knows.
 const MAGIC: u32 = 0xa1b2_c3d4;
@@ -20,10 +25,15 @@ pub fn head() -> Vec<u8> {
     [&MAGIC.to_le_bytes()[..], &version, &zone_and_accuracy, &longest, &link].concat()
 }
 
-/// One packet.
+/// One packet of a tunnel.
 pub fn packet(packet: &TunnelPacket) -> Zeroizing<Vec<u8>> {
-    let (seconds, rest) = (packet.at / 1_000_000, packet.at % 1_000_000);
-    let length = packet.bytes.len() as u32;
+    Zeroizing::new(record(packet.at, &packet.bytes))
+}
+
+/// One packet, at this microsecond since 1970.
+fn record(at: u64, packet: &[u8]) -> Vec<u8> {
+    let (seconds, rest) = (at / 1_000_000, at % 1_000_000);
+    let length = packet.len() as u32;
     let head = [seconds as u32, rest as u32, length, length].map(u32::to_le_bytes).concat();
-    Zeroizing::new([&head, packet.bytes.as_slice()].concat())
+    [&head, packet].concat()
 }

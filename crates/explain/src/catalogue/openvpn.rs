@@ -4,6 +4,21 @@ use super::{Chapter, Entry, Kind, Readable};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
+        kind: Kind::NotReached,
+        name: "not_reached",
+        chapter: Chapter::Knock,
+        title: "Not reached",
+        sentence: "The client can't even knock: its system finds no way to this address, or gets no TCP connection there.",
+        terms: &[(
+            "TCP connection",
+            "what the systems of both ends agree on, in three packets, before a byte of OpenVPN can be said over TCP",
+        )],
+        proves: "Nothing.",
+        leaves_open: "Whether the machine is off, something on the way keeps packets back, or the address is a wrong one.",
+        readable: Readable::Nobody,
+        section: "RFC 9293, 3.5",
+    },
+    Entry {
         kind: Kind::ClientReset,
         name: "client_reset",
         chapter: Chapter::Knock,

@@ -3,6 +3,7 @@
 //! It follows both ends at once: wrapping, reliability, one TLS connection for each generation of keys, and
 //! which side uses which data key. It answers nothing and enforces nothing.
 
+mod framed;
 mod inside;
 mod joined;
 mod listed;
@@ -11,6 +12,7 @@ mod packets;
 mod session;
 mod wrapping;
 
+pub(crate) use framed::Framed;
 pub(crate) use listed::Listed;
 pub use packets::{Opened, TunnelPacket};
 pub(crate) use session::{DATAGRAMS, DataUse, Session};

@@ -155,16 +155,17 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
         return Some(wrong_direction(step));
     }
     let fits = session.packets.iter().any(|packet| packet.wrapping == Wrapping::Right);
+    let (sentence, mends) = match (conversation.transport, fits) {
+        ("tcp", _) => (UNANSWERED_IN_A_STREAM, SILENCE_IN_A_STREAM),
+        (_, true) => (UNANSWERED_WITH_THE_KEY, SILENCE),
+        (_, false) => (UNANSWERED, SILENCE),
+    };
     Some(Broken {
         code: "reset_unanswered".to_owned(),
         by: None,
         at_step: steps.last().map(|step| step.number),
-        sentence: match fits {
-            true => UNANSWERED_WITH_THE_KEY,
-            false => UNANSWERED,
-        }
-        .to_owned(),
-        mends: SILENCE.iter().copied().map(str::to_owned).collect(),
+        sentence: sentence.to_owned(),
+        mends: mends.iter().copied().map(str::to_owned).collect(),
     })
 }
 
@@ -174,6 +175,13 @@ const SILENCE: &[&str] = &[
     "Try from another network, as a phone's. If it works there, the first one blocks UDP: have the port opened, or use the server's TCP port. If it works nowhere while others get in, the tls-auth key, its direction (1 here, 0 there) or the digest (auth) is not the server's: take a current profile.",
     "If nobody gets in, see whether the server runs, and whether address and port are its own.",
     "Whoever runs the server can tell them apart: of Handfast, `handfast explain failure nothing_arrives` tells whether packets arrive while you try, and `handfast explain failure wrong_tls_auth_key` whether they were made with another key. Elsewhere, `tcpdump -ni any udp` with the server's port shows whether they arrive.",
+];
+
+const UNANSWERED_IN_A_STREAM: &str = "The TCP connection came about and nobody answered in it. From the client's side two causes look alike: what listens at that port is no OpenVPN server, or it holds another tls-auth key and drops the packets without a word.";
+const SILENCE_IN_A_STREAM: &[&str] = &[
+    "See whether address and port are the server's own for TCP, and nothing else listens there.",
+    "If they are, the tls-auth key, its direction (1 here, 0 there) or the digest (auth) is not the server's: take a current profile.",
+    "Whoever runs the server can tell: of Handfast, `handfast explain failure wrong_tls_auth_key` tells whether packets came that were made with another key.",
 ];
 
 /// A client whose packets are made with the half of the key that the gateway's should be made with.

@@ -14,6 +14,7 @@ mod meeting;
 mod offloaded;
 mod one_sided;
 mod open_data;
+mod our_own;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -172,6 +173,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     told.extend(entries(&after_words_in_the_clear()));
     told.extend(entries(&without_an_answer()));
     told.extend(dropped::of_each_kind().flat_map(|story| entries(&story)));
+    told.extend(entries(&our_own::not_reached()));
     told.extend(entries(&ended::ended("kicked", Some(Side::Server))));
     told.extend(entries(&meetings[2].as_the_gateway_tells_it(Ok(&meetings[2].kept()))));
     told.extend(entries(&meetings[2].as_the_gateway_tells_it(Err(Lack::Unheard))));

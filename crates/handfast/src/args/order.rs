@@ -352,9 +352,31 @@ pub(crate) struct ExplainOrder {
 pub(crate) enum Explained {
     Capture(ExplainCaptureOrder),
     Tls(ExplainTlsOrder),
-    Vpn { profile: PathBuf },
+    Vpn(ExplainVpnOrder),
     Gateway { which: ExplainTarget },
     Demo,
+}
+
+/// Which gateways, and what is left behind.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ExplainVpnOrder {
+    pub(crate) profile: PathBuf,
+    pub(crate) kept: KeptOrder,
+}
+
+/// New files that a handshake of our own leaves behind.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeptOrder {
+    /// What went through its sockets.
+    pub(crate) capture: Option<PathBuf>,
+    /// Its secrets.
+    pub(crate) keylog: Option<PathBuf>,
+}
+
+impl KeptOrder {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.capture.iter().chain(&self.keylog)
+    }
 }
 
 /// Which capture, and what it is read with.
@@ -380,6 +402,7 @@ pub(crate) struct ExplainTlsOrder {
     pub(crate) ask: bool,
     /// Whether the head of the first page is asked for.
     pub(crate) http: bool,
+    pub(crate) kept: KeptOrder,
 }
 
 /// In which shape a story is given, and where to.

@@ -1,5 +1,6 @@
 //! Key logs, which other programs write where `SSLKEYLOGFILE` says. Whoever reads one can read all that was said, so this
-//! program writes none, whoever asks for it, and says so.
+//! program writes none by an environment that somebody may have forgotten, and says so. `explain --keylog` writes one of
+//! its own handshake.
 
 use std::io::{self, Write as _};
 

@@ -9,6 +9,7 @@ mod certs;
 mod explain;
 mod explain_distrusted;
 mod explain_files;
+mod explain_kept;
 mod explain_refused;
 mod key_logs;
 mod limits;

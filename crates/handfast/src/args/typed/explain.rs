@@ -10,7 +10,7 @@ pub(crate) enum Explain {
     Capture(ExplainCapture),
     /// A handshake of our own with a TLS server
     Tls(ExplainTls),
-    /// A handshake of our own with the VPN gateway of a profile; no tunnel is made
+    /// A handshake of our own with the VPN gateway of a profile, the first that answers; no tunnel is made
     Vpn(ExplainVpn),
     /// An open session of the running gateway, with its keys as they are
     Session(ExplainSession),
@@ -79,6 +79,8 @@ pub(crate) struct ExplainTls {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) keep: Keep,
+    #[command(flatten)]
     pub(crate) shape: Shape,
 }
 
@@ -88,7 +90,20 @@ pub(crate) struct ExplainVpn {
     #[arg(value_name = "FILE.ovpn")]
     pub(crate) profile: PathBuf,
     #[command(flatten)]
+    pub(crate) keep: Keep,
+    #[command(flatten)]
     pub(crate) shape: Shape,
+}
+
+/// What a handshake of our own leaves behind, beside its story.
+#[derive(Debug, Args)]
+pub(crate) struct Keep {
+    /// Also write what was sent and received to this new capture file, for `explain capture` and others
+    #[arg(long, value_name = "NEW.pcap")]
+    pub(crate) capture: Option<PathBuf>,
+    /// Also write the secrets of TLS to this new file, in the form of SSLKEYLOGFILE: whoever has it reads all that was said
+    #[arg(long, value_name = "NEW.keys")]
+    pub(crate) keylog: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -9,11 +9,12 @@ use uplink::Target;
 
 use super::words::device_name;
 use crate::args::order::{
-    Action, ExplainCaptureOrder, ExplainOrder, ExplainTlsOrder, Explained, Written,
+    Action, ExplainCaptureOrder, ExplainOrder, ExplainTlsOrder, ExplainVpnOrder, Explained,
+    KeptOrder, Written,
 };
 use crate::args::typed::explain::{
     Explain, ExplainCapture, ExplainDemo, ExplainDiff, ExplainFailure, ExplainSession, ExplainTls,
-    ExplainVpn, FormatWord, Shape,
+    ExplainVpn, FormatWord, Keep, Shape,
 };
 
 pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, Failure> {
@@ -23,12 +24,15 @@ pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, F
             let order = ExplainCaptureOrder { file, keylog, tls_auth, only, open_data };
             (Explained::Capture(order), shape)
         }
-        Explain::Tls(ExplainTls { server, name, starttls, device, ask, http, ca, shape }) => {
+        Explain::Tls(ExplainTls { server, name, starttls, device, ask, http, ca, keep, shape }) => {
             let target = target(&server, starttls.as_deref(), name.as_deref())?;
             let http = http || (target.port() == HTTPS && target.starttls().is_none());
-            (Explained::Tls(ExplainTlsOrder { target, ca, device, ask, http }), shape)
+            let order = ExplainTlsOrder { target, ca, device, ask, http, kept: kept(keep) };
+            (Explained::Tls(order), shape)
         }
-        Explain::Vpn(ExplainVpn { profile, shape }) => (Explained::Vpn { profile }, shape),
+        Explain::Vpn(ExplainVpn { profile, keep, shape }) => {
+            (Explained::Vpn(ExplainVpnOrder { profile, kept: kept(keep) }), shape)
+        }
         Explain::Session(ExplainSession { session, shape }) => {
             (Explained::Gateway { which: session_of(&session)? }, shape)
         }
@@ -39,6 +43,10 @@ pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, F
         Explain::Diff(ExplainDiff { a, b, shape }) => return diff(a, b, written(shape, json)),
     };
     Ok(Action::Explain(ExplainOrder { what, written: written(shape, json) }))
+}
+
+fn kept(Keep { capture, keylog }: Keep) -> KeptOrder {
+    KeptOrder { capture, keylog }
 }
 
 const HTTPS: u16 = 443;

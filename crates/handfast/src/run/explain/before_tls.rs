@@ -64,8 +64,8 @@ pub(super) fn story(target: &Target, mut tap: Tap, over: Over) -> Result<Story, 
         Why::Said(fault) => nothing(target).caused_by(fault),
         Why::Broke(error) => nothing(target).caused_by(error).hint(OTHER_PORT),
     };
-    tap.live.over(over.verdict());
-    tap.live.story(Speech::Tls, KeyLog::default()).ok_or(silent)
+    tap.record.live.over(over.verdict());
+    tap.record.live.story(Speech::Tls, KeyLog::default()).ok_or(silent)
 }
 
 fn nothing(target: &Target) -> Failure {

@@ -6,6 +6,8 @@ mod declined;
 mod diff;
 mod distrusted;
 mod inquiries;
+mod kept;
+mod record;
 mod secrets;
 mod tap;
 mod tls;
@@ -29,20 +31,31 @@ pub(super) use diff::run as run_diff;
 pub(super) fn run(data: &Path, order: ExplainOrder) -> Result<Output, Failure> {
     keep_what_is_named(&order)?;
     let own = match order.what {
-        Explained::Tls(order) => tls::story(&order, data)?,
-        Explained::Vpn { profile } => vpn::story(&profile)?,
+        Explained::Tls(what) => one(tls::story(&what, data)?),
+        Explained::Vpn(what) => vpn::stories(&what)?,
         Explained::Capture(what) => return write(&capture::stories(&what)?, &order.written),
         Explained::Demo => return write(&super::demo::handshake()?, &order.written),
         Explained::Gateway { which } => {
             return write(&told::by_gateway(data, which)?, &order.written);
         }
     };
-    let exit_code = came_of(&own.ending);
-    Ok(Output { exit_code, ..write(&one(own), &order.written)? })
+    let exit_code = came_of(&own.stories);
+    Ok(Output { exit_code, ..write(&own, &order.written)? })
 }
 
-/// For scripts that ask whether somebody is let in: a handshake of our own was to come to its end.
-fn came_of(ending: &Ending) -> u8 {
+/// For scripts that ask whether somebody is let in: a handshake of our own was to come to its end. A server that
+/// refused says more than others that were silent.
+fn came_of(stories: &[Story]) -> u8 {
+    let refused = FailureKind::Refused.exit_code();
+    let mut codes = stories.iter().map(|story| code_of(&story.ending));
+    match codes.next_back().unwrap_or_default() {
+        0 => 0,
+        _ if codes.any(|code| code == refused) => refused,
+        last => last,
+    }
+}
+
+fn code_of(ending: &Ending) -> u8 {
     match ending {
         Ending::Done | Ending::Ended(_) | Ending::Dropped(_) => 0,
         Ending::Cut => FailureKind::Unreachable.exit_code(),
@@ -58,8 +71,10 @@ fn keep_what_is_named(order: &ExplainOrder) -> Result<(), Failure> {
             let beside = what.keylog.iter().chain(&what.tls_auth).chain(&what.open_data);
             beside.chain([&what.file]).collect()
         }
-        Explained::Tls(order) => order.ca.iter().chain(&order.device).collect(),
-        Explained::Vpn { profile } => vec![profile],
+        Explained::Tls(what) => {
+            what.ca.iter().chain(&what.device).chain(what.kept.files()).collect()
+        }
+        Explained::Vpn(what) => what.kept.files().chain([&what.profile]).collect(),
         Explained::Gateway { .. } | Explained::Demo => Vec::new(),
     };
     written::keep(&order.written, named.into_iter().map(PathBuf::as_path))

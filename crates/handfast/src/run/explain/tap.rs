@@ -4,25 +4,19 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use clock::{Clock as _, SystemClock};
-use explain::live::Live;
-use explain::{Chunk, Side};
+use explain::Side;
+
+use super::record::Record;
 
 /// A socket that keeps what goes through it.
 pub(super) struct Tap {
     pub(super) socket: TcpStream,
-    pub(super) live: Live,
-    frame: u32,
+    pub(super) record: Record,
 }
 
 impl Tap {
-    pub(super) fn new(socket: TcpStream, live: Live) -> Tap {
-        Tap { socket, live, frame: 0 }
-    }
-
     fn keep(&mut self, from: Side, bytes: &[u8]) {
-        self.frame += 1;
-        let at = now();
-        self.live.push(&Chunk { at, from, frame: self.frame, offset: 0, bytes });
+        self.record.said(now(), from, bytes);
     }
 }
 

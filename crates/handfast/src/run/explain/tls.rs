@@ -19,6 +19,8 @@ use rustls::{ClientConfig, ClientConnection};
 use uplink::Target;
 
 use super::super::standing::{Shown, Watcher, connect, said_of};
+use super::kept::Kept;
+use super::record::Record;
 use super::secrets::Secrets;
 use super::tap::{self, Tap};
 use super::{before_tls, distrusted, inquiries};
@@ -35,21 +37,27 @@ const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Shakes hands, says goodbye, and tells.
 pub(super) fn story(order: &ExplainTlsOrder, data: &Path) -> Result<Story, Failure> {
+    let kept = Kept::open(&order.kept)?;
+    let story = shake(order, data, &kept).inspect_err(|_| kept.discard())?;
+    kept.finish()?;
+    Ok(story)
+}
+
+fn shake(order: &ExplainTlsOrder, data: &Path, kept: &Kept) -> Result<Story, Failure> {
     let target = &order.target;
     let own = order.device.as_deref();
     let own = own.map(|one| super::super::tls::identity_of(one, data)).transpose()?;
     let socket = connect(target.host(), target.port())?;
-    let address = |address: io::Result<std::net::SocketAddr>| {
-        address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
-    };
-    let mut live = Live::new("tcp");
-    live.between(address(socket.local_addr()), address(socket.peer_addr()));
-    let secrets = Arc::new(Secrets::default());
+    let mut record = Record::new("tcp", kept);
+    if let (Ok(client), Ok(server)) = (socket.local_addr(), socket.peer_addr()) {
+        record.between(client, server);
+    }
+    let secrets = &kept.secrets;
     let watcher = Arc::new(Watcher::default());
-    let config = config(&secrets, &watcher, own);
+    let config = config(secrets, &watcher, own);
     let mut tls = ClientConnection::new(Arc::new(config), target.name().clone())
         .map_err(|error| unreachable(target).caused_by(&error))?;
-    let mut tap = Tap::new(socket, live);
+    let mut tap = Tap { socket, record };
     if let Some(over) = before_tls::begin(target, &mut tap) {
         return before_tls::story(target, tap, over);
     }
@@ -63,14 +71,15 @@ pub(super) fn story(order: &ExplainTlsOrder, data: &Path) -> Result<Story, Failu
             }
             tls.send_close_notify();
         }
-        Err(error) => broke(&error, &mut tap.live),
+        Err(error) => broke(&error, &mut tap.record),
     }
     while tls.wants_write() && tls.write_tls(&mut tap).is_ok() {}
     let said = match watcher.take() {
-        Some(shown) => judged(&shown, order, data, &mut tap.live)?,
+        Some(shown) => judged(&shown, order, data, &mut tap.record.live)?,
         None => Vec::new(),
     };
-    let story = tap.live.story(Speech::Tls, secrets.take()).ok_or_else(|| unreachable(target))?;
+    let story = tap.record.live.story(Speech::Tls, secrets.take());
+    let story = story.ok_or_else(|| unreachable(target))?;
     Ok(answered(story, said))
 }
 
@@ -103,12 +112,15 @@ fn answered(mut story: Story, said: Vec<Said>) -> Story {
 }
 
 /// Within the handshake. Where the server said why, that is seen.
-fn broke(error: &io::Error, live: &mut Live) {
+fn broke(error: &io::Error, record: &mut Record) {
     match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => live.over(silent()),
-        ErrorKind::UnexpectedEof => live.closed(Side::Server, false),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => live.closed(Side::Server, true),
-        _ => live.judged([Judgement { by: "this client".to_owned(), sentence: error.to_string() }]),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => record.live.over(silent()),
+        ErrorKind::UnexpectedEof => record.closed(Side::Server, false),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => record.closed(Side::Server, true),
+        _ => {
+            let sentence = error.to_string();
+            record.live.judged([Judgement { by: "this client".to_owned(), sentence }]);
+        }
     }
 }
 
@@ -141,7 +153,7 @@ fn ask(tls: &mut ClientConnection, tap: &mut Tap, target: &Target) {
             }
         }
     });
-    tap.live.asked_over_http(tap::now(), why_no_more(&heard, ended.err().as_ref()));
+    tap.record.live.asked_over_http(tap::now(), why_no_more(&heard, ended.err().as_ref()));
 }
 
 /// Why an answer is not there, or not to its end.

@@ -1,43 +1,113 @@
-//! A handshake of our own with the VPN gateway of a profile, for its story.
+//! Handshakes of our own with the VPN gateways of a profile, for their stories: one for each that is tried.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use admin::failure::{Failure, FailureKind};
-use client::{Profile, Warning, Watched, look};
-use clock::{Clock, SystemClock};
+use client::{Echo, HungUp, Look, Looked, Profile, Remote, Warning, Watched};
+use clock::{Clock, Now, SystemClock};
 use explain::capture::Keys;
-use explain::live::{Live, Speech};
-use explain::story::{Ending, Judgement, Story};
-use explain::{Chunk, Side};
+use explain::catalogue::Kind;
+use explain::kept::Verdict;
+use explain::live::Speech;
+use explain::story::{Ending, Judgement, Stories, Story, VERSION};
+use explain::{KeyLog, Side};
 
 use super::declined;
-use super::secrets::Secrets;
+use super::kept::Kept;
+use super::record::Record;
+use crate::args::order::ExplainVpnOrder;
 
-/// Shakes hands, says goodbye, and tells.
-pub(super) fn story(file: &Path) -> Result<Story, Failure> {
-    let profile = Profile::load_expired_too(file, &SystemClock)
+/// Shakes hands with one after the other as a client that connects would, says goodbye, and tells.
+pub(super) fn stories(order: &ExplainVpnOrder) -> Result<Stories, Failure> {
+    let profile = Profile::load_expired_too(&order.profile, &SystemClock)
         .map_err(|error| Failure::new(FailureKind::Configuration, error.to_string()))?;
+    let kept = Kept::open(&order.kept)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(FailureKind::Environment, "no runtime is to be had").caused_by(&error)
+    })?;
+    let told = runtime.block_on(all(&profile, &kept)).inspect_err(|_| kept.discard());
+    // The resolver may still wait for a name server that is gone.
+    runtime.shutdown_background();
+    let stories = told?;
+    kept.finish()?;
+    Ok(Stories { version: VERSION, stories, left_out: Vec::new() })
+}
+
+async fn all(profile: &Profile, kept: &Kept) -> Result<Vec<Story>, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let secrets = Arc::new(Secrets::default());
-    let mut live = Live::new("udp");
-    let mut frame = 0;
-    let looked =
-        look(&profile, &clock, seed()?, Arc::clone(&secrets) as _, |packet: Watched<'_>| {
-            frame += 1;
-            let from = if packet.ours { Side::Client } else { Side::Server };
-            let at = u64::try_from(packet.at.wall.as_micros()).unwrap_or(u64::MAX);
-            live.push(&Chunk { at, from, frame, offset: 0, bytes: packet.bytes });
-        });
-    let looked = looked.map_err(|error| {
+    let key_log: Arc<dyn rustls::KeyLog> = Arc::clone(&kept.secrets) as _;
+    let look = Look::at(profile, &clock, &key_log).await.map_err(|error| {
         Failure::new(FailureKind::Unreachable, "there is no handshake to tell").caused_by(&error)
     })?;
-    live.between(looked.local.to_string(), looked.server.to_string());
+    // For whoever keeps it there is a packet to open as well.
+    let mut look = if kept.is_asked_for() { look.carrying_data() } else { look };
+    let mut before: Vec<String> = look.unknown().iter().map(ToString::to_string).collect();
+    before.extend(profile.warnings.iter().filter(is_of_time).map(ToString::to_string));
+    let mut stories = Vec::new();
+    while let Some((remote, server)) = look.upcoming() {
+        let mut record = Record::new(remote.protocol(), kept);
+        let began = micros(clock.now());
+        let watch = |said: Watched<'_>| {
+            record.between(said.local, server);
+            let from = if said.ours { Side::Client } else { Side::Server };
+            record.said(micros(said.at), from, said.bytes);
+        };
+        let Some(looked) = look.attempt(seed()?, watch).await else { break };
+        let next = look.upcoming().map(|(remote, _)| remote);
+        record.live.judged(before.iter().map(|sentence| judgement(sentence.clone())));
+        let secrets = kept.secrets.take();
+        stories.extend(one(profile, record, secrets, (&looked, next), began));
+    }
+    learn(&mut stories);
+    match stories.is_empty() {
+        true => Err(Failure::new(FailureKind::Unreachable, "nothing was said that could be told")),
+        false => Ok(stories),
+    }
+}
+
+/// What a try in vain was about, by the one that went well: its server runs, and holds the same tls-auth key.
+fn learn(stories: &mut [Story]) {
+    let Some((last, former)) = stories.split_last_mut() else { return };
+    let host = |story: &Story| story.server.rsplit_once(':').map(|(host, _)| host.to_owned());
+    let is_proof = last.transport == "tcp" && last.ending == Ending::Done;
+    for story in former.iter_mut().filter(|_| is_proof) {
+        if host(story) == host(last)
+            && let Ending::Broken(broken) = &mut story.ending
+            && broken.code == "reset_unanswered"
+        {
+            broken.mends.insert(0, UDP_IS_BLOCKED.to_owned());
+        }
+    }
+}
+
+/// The story of one try.
+fn one(
+    profile: &Profile,
+    mut record: Record,
+    secrets: KeyLog,
+    (looked, next): (&Looked, Option<&Remote>),
+    began: u64,
+) -> Option<Story> {
+    if let Some(how) = looked.hung_up {
+        record.closed(Side::Server, how == HungUp::Reset);
+    }
+    let live = &mut record.live;
+    if looked.local.is_none() {
+        live.between("unknown".to_owned(), looked.server.to_string());
+    }
     if let Some((key, _)) = &profile.tls_auth {
         let mut keys = Keys::default();
         // It was read from a key's text before.
         let _ = keys.add(&key.to_text());
         live.checked_with(keys);
+    }
+    if let Some(why) = &looked.unreached {
+        live.unreached(began, why);
+        live.over(unreached(why, looked.nothing_listens));
+    }
+    if looked.fell_silent {
+        live.over(fell_silent());
     }
     let said = match &looked.declined {
         // The end of the story says it, and in better words.
@@ -45,26 +115,73 @@ pub(super) fn story(file: &Path) -> Result<Story, Failure> {
             live.declined(declined::verdict(declined));
             None
         }
-        None => looked.refused,
+        None => looked.refused.clone(),
     };
-    let out_of_time = |warning: &&Warning| {
-        matches!(warning, Warning::Expired { .. } | Warning::NotYetValid { .. })
-    };
-    let own = profile.warnings.iter().filter(out_of_time).map(ToString::to_string);
-    let closed = looked.nothing_listens.then(|| NOTHING_LISTENS.to_owned());
-    live.judged(
-        said.into_iter()
-            .chain(own)
-            .chain(closed)
-            .map(|sentence| Judgement { by: "this client".to_owned(), sentence }),
-    );
-    let mut story = live.story(Speech::OpenVpn, secrets.take()).ok_or_else(|| {
-        Failure::new(FailureKind::Unreachable, "nothing was said that could be told")
-    })?;
-    if looked.nothing_listens {
+    let closed =
+        (looked.nothing_listens && looked.unreached.is_none()).then(|| NOTHING_LISTENS.to_owned());
+    let carried = looked.echo.map(carried);
+    let on = looked.goes_on.as_ref().zip(next).map(|(why, next)| format!("{why}; {next} is next"));
+    live.judged(said.into_iter().chain(closed).chain(carried).chain(on).map(judgement));
+    let mut story = live.story(Speech::OpenVpn, secrets)?;
+    if looked.nothing_listens && looked.unreached.is_none() {
         suspect_the_port(&mut story);
     }
-    Ok(story)
+    Some(story)
+}
+
+/// What is seen of a server to which nothing could be said.
+fn unreached(why: &str, nothing_listens: bool) -> Verdict {
+    let mends: &[&str] = match nothing_listens {
+        true => &[START_IT],
+        false => &[
+            "See whether the server runs, and whether address and port are its own.",
+            "Try from another network, as a phone's: if it works there, the first one keeps these packets back.",
+        ],
+    };
+    Verdict {
+        code: "not_reached".to_owned(),
+        by: None,
+        after: &[Kind::NotReached],
+        sentence: format!("Nothing could be said to the server: {why}."),
+        mends: mends.iter().copied().map(str::to_owned).collect(),
+    }
+}
+
+/// A server that drops what it does not like says nothing of it.
+fn fell_silent() -> Verdict {
+    let mends = [
+        "Whoever runs the server sees more in its log: of Handfast, `handfast explain failure` tells it.",
+        "If TLS was agreed on by then, the server most often wants a user name and a password, which this client has not.",
+        "If packets are lost on the way, try from another network.",
+    ];
+    Verdict {
+        code: "fell_silent".to_owned(),
+        by: None,
+        after: &[],
+        sentence: "The server answered, and then said nothing more.".to_owned(),
+        mends: mends.map(str::to_owned).to_vec(),
+    }
+}
+
+fn carried(echo: Echo) -> String {
+    let Echo { to, answered } = echo;
+    match answered {
+        Some(took) => format!(
+            "a packet was carried through the tunnel: an echo request to {to}, which was answered after {:.1} ms",
+            took.as_secs_f64() * 1_000.0
+        ),
+        None => format!(
+            "a packet was sent through the tunnel, an echo request to {to}, and no answer came (a server may refuse to answer these)"
+        ),
+    }
+}
+
+fn judgement(sentence: String) -> Judgement {
+    Judgement { by: "this client".to_owned(), sentence }
+}
+
+fn is_of_time(warning: &&Warning) -> bool {
+    matches!(warning, Warning::Expired { .. } | Warning::NotYetValid { .. })
 }
 
 /// More than silence tells.
@@ -74,6 +191,10 @@ fn suspect_the_port(story: &mut Story) {
     {
         broken.mends.insert(0, START_IT.to_owned());
     }
+}
+
+fn micros(now: Now) -> u64 {
+    u64::try_from(now.wall.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn seed() -> Result<[u8; 32], Failure> {
@@ -86,3 +207,4 @@ fn seed() -> Result<[u8; 32], Failure> {
 const NOTHING_LISTENS: &str =
     "the machine there, or a firewall on the way, answered that nothing listens at this UDP port";
 const START_IT: &str = "Start the server, or mend address and port in the profile: the answer came that nothing listens there (a firewall that rejects says the same).";
+const UDP_IS_BLOCKED: &str = "Over TCP the same server answered, and took the same tls-auth key. So something on the way keeps UDP back, or the server listens on another UDP port: have that mended, for TCP in TCP is slow where packets are lost.";
