@@ -12,8 +12,14 @@ use crate::tls;
 
 pub(super) fn of(facts: &[&Fact], conversation: &Conversation<'_>, began: u64) -> Vec<KeyLine> {
     let mut lines = tls_keys(facts, &conversation.uses, began);
-    let data = conversation.session.map(|session| session.data.as_slice());
-    lines.extend(data.into_iter().flat_map(|data| data_keys(facts, data, began)));
+    if let Some(session) = conversation.session {
+        lines.extend(data_keys(
+            facts,
+            &session.data,
+            &data_handshakes(facts, &session.data),
+            began,
+        ));
+    }
     lines.extend(tickets(facts, began));
     lines
 }
@@ -117,11 +123,25 @@ fn end(facts: &[&Fact], handshake: u32, of: Side, began: u64) -> Option<u64> {
     said.or_else(|| goodbye(facts, began))
 }
 
+/// Handshakes that made a key of the tunnel's packets: those under whose key there were some, and those whose key messages
+/// both came and that were not refused after that. A gateway counts no packets, and tells its own keys by itself.
+fn data_handshakes(facts: &[&Fact], data: &[DataUse]) -> Vec<u32> {
+    let of_a_gateway = facts.iter().any(|fact| matches!(fact.kind, Kind::NotKept | Kind::NotHeard));
+    let refused = |handshake: u32| {
+        facts.iter().any(|fact| fact.handshake == handshake && fact.kind == Kind::AuthFailed)
+    };
+    let agreed = facts.iter().filter(|fact| {
+        fact.kind == Kind::ServerKeyMessage && !of_a_gateway && !refused(fact.handshake)
+    });
+    let used = data.iter().map(|one| one.handshake);
+    let mut all: Vec<u32> = agreed.map(|fact| fact.handshake).chain(used).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// Keys of the tunnel's packets, one for each handshake.
-fn data_keys(facts: &[&Fact], data: &[DataUse], began: u64) -> Vec<KeyLine> {
-    let mut handshakes: Vec<u32> = data.iter().map(|one| one.handshake).collect();
-    handshakes.sort_unstable();
-    handshakes.dedup();
+fn data_keys(facts: &[&Fact], data: &[DataUse], handshakes: &[u32], began: u64) -> Vec<KeyLine> {
     let cipher = facts.iter().find_map(|fact| match &fact.detail {
         Detail::DataCipher(name) => Some(name.clone()),
         _ => None,

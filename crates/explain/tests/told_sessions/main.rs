@@ -88,6 +88,21 @@ fn the_keys_of_a_renewed_session_are_made_used_and_replaced_in_order() {
 }
 
 #[test]
+fn a_key_that_no_packet_was_sent_under_is_listed_with_its_birth_and_its_end() {
+    let story = Meeting::new(Admit::Yes).run(&[Act::Leave]).story();
+    let keys: Vec<_> = story.keys.iter().filter(|key| key.kind == KeyKind::Data).collect();
+    let [key] = keys.as_slice() else { panic!("{keys:?}") };
+    let at = |entry: &str| story.steps.iter().find(|step| step.entry == entry).map(|step| step.at);
+    assert_eq!((key.id.as_str(), key.uses.len()), ("data0", 0));
+    assert_eq!((key.born, key.ends), (at("server_key_message"), at("exit")));
+    assert!(key.born.is_some() && key.ends.is_some() && key.cipher.is_some(), "{key:?}");
+    let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
+    assert!(render::html(&stories).contains("No packet was sent under it."));
+    let refused = Meeting::new(Admit::No).run(&[]).story();
+    assert!(refused.keys.iter().all(|key| key.kind != KeyKind::Data), "{:?}", refused.keys);
+}
+
+#[test]
 fn a_refused_client_hears_it_after_tls_and_the_server_is_named() {
     let story = Meeting::new(Admit::No).run(&[]).story();
     let Ending::Broken(broken) = &story.ending else { panic!("{:?}", story.ending) };

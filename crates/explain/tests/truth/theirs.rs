@@ -155,7 +155,15 @@ fn not_asked(means: &str) -> Value {
 fn keys(seen: &Seen, began: u64) -> Vec<Value> {
     let mut all: Vec<Value> =
         seen.uses.iter().map(|(key, used)| tls_key(seen, *key, *used, began)).collect();
-    let mut numbers: Vec<u64> = seen.data.iter().map(|((number, _), _)| *number).collect();
+    let says = |number: u64, entry: &str| {
+        seen.steps.iter().any(|step| step.handshake == number && step.entry == entry)
+    };
+    // A handshake whose key messages came and that was not refused has made a key, whether or not it was used.
+    let made = seen.steps.iter().map(|step| step.handshake);
+    let made = made.filter(|number| says(*number, "server_key_message"));
+    let made = made.filter(|number| !says(*number, "auth_failed"));
+    let used = seen.data.iter().map(|((number, _), _)| *number);
+    let mut numbers: Vec<u64> = made.chain(used).collect();
     numbers.sort_unstable();
     numbers.dedup();
     for (index, number) in numbers.iter().enumerate() {
