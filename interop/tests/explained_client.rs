@@ -109,6 +109,28 @@ fn whom_a_gateway_refuses_is_told_why_as_far_as_the_gateway_says_it() {
     let (exit, json, story) = looks(&alice, &text, "vpn-connect");
     assert_eq!((exit, &story["ending"]["how"]), (Some(0), &"done".into()), "{story}");
     told::hold("vpn-connect", &json);
+    let own = told::certificate_of(&story, "server");
+    let staple =
+        own["inquiries"].as_array().and_then(|all| all.iter().find(|one| one["means"] == "staple"));
+    let said = staple.and_then(|staple| staple["sentence"].as_str()).unwrap_or_default();
+    assert!(said.contains("the staple, whose signature was checked"), "by the profile's CA: {own}");
+    let keys = story["keys"].as_array().expect("keys");
+    let data = keys.iter().find(|key| key["id"] == "data0").expect("the tunnel's first key");
+    assert!(
+        data["born"].is_u64() && data["ends"].is_u64() && data["uses"] == serde_json::json!([]),
+        "{data}"
+    );
+    judges(
+        &story,
+        &[
+            "chain is right",
+            "usage is right",
+            "name is right",
+            "dates is right",
+            "staple is right",
+            "`reneg-sec`",
+        ],
+    );
     let with = |forger: &Forger, validity| {
         let device = Profile::Device { user: "alice".into(), device: "default".into() };
         let pair = forger.issue(device, validity);
@@ -204,17 +226,24 @@ fn a_client_that_refuses_its_gateway_says_what_it_found() {
     let wants =
         "is for `gateway.handfast.internal`, and the profile insists on `gateway.example.org`";
     let mend = "`verify-x509-name gateway.handfast.internal name`";
-    found(&alice, &name, &declined("vpn-wrong-name", "name_mismatch", wants, mend));
+    let story = found(&alice, &name, &declined("vpn-wrong-name", "name_mismatch", wants, mend));
+    judges(&story, &["chain is right", "name is wrong", "dates is right"]);
     let ca = text.with_block("ca", &Forger::new().ca_pem());
     let says = "another CA than the one that the profile trusts";
-    found(&alice, &ca, &declined("vpn-unknown-ca", "unknown_ca", says, "take a current profile"));
+    let story = found(
+        &alice,
+        &ca,
+        &declined("vpn-unknown-ca", "unknown_ca", says, "take a current profile"),
+    );
+    judges(&story, &["chain is wrong"]);
     world.bring_down();
     let ours = Forger::with_the_key_of(&world.data());
     let gateway = |validity| ours.issue(Profile::Gateway { names: Vec::new() }, validity);
     let over = posing(&world, &alice, &gateway((-30 * DAY, -DAY)), 1194);
     let mend = "Renew the server's certificate";
     let says = "the gateway's certificate expired on";
-    found(&alice, &text, &declined("vpn-server-expired", "expired", says, mend));
+    let story = found(&alice, &text, &declined("vpn-server-expired", "expired", says, mend));
+    judges(&story, &["chain is right", "usage is right", "dates is wrong: it was over on"]);
     drop(over);
     // Whose clock is a day ahead, and whose a day behind, is the same to both: only that they differ can be seen.
     if Command::new("faketime").arg("--version").output().is_err() {
@@ -226,6 +255,14 @@ fn a_client_that_refuses_its_gateway_says_what_it_found() {
     let mend = "The two clocks are 24 hours apart";
     let says = "is not valid before";
     found(&alice, &text, &declined("vpn-clock", "not_yet_valid", says, mend));
+}
+
+/// The client thinks that of the gateway's certificate.
+fn judges(story: &Value, all: &[&str]) {
+    let judgements = story["judgements"].to_string();
+    for said in all {
+        assert!(judgements.contains(said), "{said}: {judgements}");
+    }
 }
 
 /// Runs the command with this profile and holds its story against what is to be found.

@@ -150,9 +150,11 @@ impl Detail {
 
 /// Certificates in DER, and the staple of the first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shown {
-    pub(crate) chain: Vec<Vec<u8>>,
-    pub(crate) staple: Option<Vec<u8>>,
+pub struct Shown {
+    /// The side's own first.
+    pub chain: Vec<Vec<u8>>,
+    /// An OCSP answer.
+    pub staple: Option<Vec<u8>>,
 }
 
 /// Which key something was under.

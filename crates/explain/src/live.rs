@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::capture::{Keys, Known};
 use crate::catalogue::Kind;
+pub use crate::fact::Shown;
 use crate::fact::{Detail, Fact, Facts};
 use crate::field::Field;
 use crate::in_the_clear::InTheClear;
@@ -132,18 +133,23 @@ impl Live {
 
     /// The story of what was kept, opened with this key log.
     pub fn story(&self, speech: Speech, log: KeyLog) -> Option<Story> {
+        self.told(speech, log).map(|(story, _)| story)
+    }
+
+    /// The same, with what the server showed of itself, for whoever has to judge it.
+    pub fn told(&self, speech: Speech, log: KeyLog) -> Option<(Story, Option<Shown>)> {
         let log = Arc::new(log);
-        let story = match speech {
+        let (story, shown) = match speech {
             Speech::Tls => self.tls(log),
             Speech::OpenVpn => self.openvpn(Known { log, keys: self.keys.clone() }),
         }?;
         let mut steps = story.steps;
         let wanted = Wanted::of(&steps);
         self.chunks.iter().for_each(|kept| wanted.take(kept.frame, &kept.bytes, &mut steps));
-        Some(Story { judgements: self.judgements.clone(), steps, ..story })
+        Some((Story { judgements: self.judgements.clone(), steps, ..story }, shown))
     }
 
-    fn tls(&self, log: Arc<KeyLog>) -> Option<Story> {
+    fn tls(&self, log: Arc<KeyLog>) -> Option<(Story, Option<Shown>)> {
         let mut connection = Connection::new(0, log);
         let mut facts = Facts::default();
         let mut clear = Some(InTheClear::default());
@@ -172,7 +178,7 @@ impl Live {
         self.tell(&Conversation { uses, ..self.conversation(&facts, None) })
     }
 
-    fn openvpn(&self, known: Known) -> Option<Story> {
+    fn openvpn(&self, known: Known) -> Option<(Story, Option<Shown>)> {
         let session = Session::new(known.log, known.keys);
         let mut session = match self.transport {
             "tcp" => self.streamed(session),
@@ -196,8 +202,9 @@ impl Live {
         framed.session
     }
 
-    fn tell(&self, conversation: &Conversation<'_>) -> Option<Story> {
-        tell_as(conversation, self.outcome.as_ref())
+    fn tell(&self, conversation: &Conversation<'_>) -> Option<(Story, Option<Shown>)> {
+        let story = tell_as(conversation, self.outcome.as_ref())?;
+        Some((story, shown(conversation.facts)))
     }
 
     fn conversation<'a>(&self, facts: &'a Facts, session: Option<&'a Session>) -> Conversation<'a> {
@@ -212,6 +219,20 @@ impl Live {
             uses: Vec::new(),
         }
     }
+}
+
+/// Of a server that showed itself more than once, what it showed first: its renewals are checked by the session.
+fn shown(facts: &Facts) -> Option<Shown> {
+    let of_server = || facts.all().iter().filter(|fact| fact.from == Side::Server);
+    let shown = of_server().find_map(|fact| match &fact.detail {
+        Detail::Certificates(shown) => Some(shown.clone()),
+        _ => None,
+    })?;
+    let apart = of_server().find_map(|fact| match &fact.detail {
+        Detail::Staple(staple) => Some(staple.clone()),
+        _ => None,
+    });
+    Some(Shown { staple: shown.staple.or(apart), ..shown })
 }
 
 /// Whether it has the line of HSTS, or says why nothing follows.

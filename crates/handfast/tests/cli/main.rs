@@ -11,6 +11,7 @@ mod explain_distrusted;
 mod explain_files;
 mod explain_kept;
 mod explain_refused;
+mod explain_vpn;
 mod key_logs;
 mod limits;
 mod listings;

@@ -24,7 +24,7 @@ pub(super) fn verdict(declined: &Declined) -> Verdict {
 }
 
 /// What is wrong, a sentence.
-fn found(refusal: &Refusal) -> String {
+pub(super) fn found(refusal: &Refusal) -> String {
     match refusal {
         Refusal::UnknownCa => {
             "The gateway's certificate comes from another CA than the one that the profile trusts.".to_owned()

@@ -7,6 +7,7 @@ mod diff;
 mod distrusted;
 mod inquiries;
 mod kept;
+mod profiled;
 mod record;
 mod secrets;
 mod tap;

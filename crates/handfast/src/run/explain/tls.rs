@@ -170,7 +170,7 @@ fn why_no_more(heard: &[u8], error: Option<&io::Error>) -> &'static str {
 }
 
 /// A finding of `tls test`, in its words.
-fn judgement(finding: Finding) -> Judgement {
+pub(super) fn judgement(finding: Finding) -> Judgement {
     let mend = finding.mend.map_or_else(String::new, |mend| format!("; {mend}"));
     let state = match finding.state {
         State::Ok => "right",

@@ -12,9 +12,9 @@ use explain::live::Speech;
 use explain::story::{Ending, Judgement, Stories, Story, VERSION};
 use explain::{KeyLog, Side};
 
-use super::declined;
 use super::kept::Kept;
 use super::record::Record;
+use super::{declined, profiled};
 use crate::args::order::ExplainVpnOrder;
 
 /// Shakes hands with one after the other as a client that connects would, says goodbye, and tells.
@@ -122,7 +122,8 @@ fn one(
     let carried = looked.echo.map(carried);
     let on = looked.goes_on.as_ref().zip(next).map(|(why, next)| format!("{why}; {next} is next"));
     live.judged(said.into_iter().chain(closed).chain(carried).chain(on).map(judgement));
-    let mut story = live.story(Speech::OpenVpn, secrets)?;
+    let (mut story, shown) = live.told(Speech::OpenVpn, secrets)?;
+    profiled::judge(profile, shown, &mut story);
     if looked.nothing_listens && looked.unreached.is_none() {
         suspect_the_port(&mut story);
     }

@@ -50,7 +50,8 @@ impl<'a> Questions<'a> {
         said
     }
 
-    fn stapled(&self, staple: &[u8], now: Timestamp) -> Said {
+    /// What was sent along says.
+    pub(super) fn stapled(&self, staple: &[u8], now: Timestamp) -> Said {
         match check(staple, &self.expected(None, now)) {
             Ok(verdict) => self.of_verdict(Source::Staple, None, &verdict, staple),
             Err(error) => self.not_taken(Source::Staple, None, &error, staple),

@@ -12,7 +12,7 @@ use std::path::Path;
 use admin::failure::{Failure, FailureKind};
 use admin::request::Request;
 use admin::response::{CaDetail, Response};
-use clock::SystemClock;
+use clock::{Clock as _, SystemClock};
 use pki::CaCertificate;
 use pki::standing::Subject;
 use rustls::pki_types::CertificateDer;
@@ -79,6 +79,17 @@ pub(super) fn said_of(
         false => Questions::of_the_staple(&subject),
     };
     ask_all(&questions, shown).map(Some)
+}
+
+/// What the staple says alone, by a CA among these or among what was sent along; none where there is no staple, or none of them
+/// issued the certificate.
+pub(super) fn said_by_staple(shown: &Shown, cas: &[CaCertificate]) -> Option<Said> {
+    let sent = shown.chain.iter().filter_map(|der| CaCertificate::from_der(der).ok());
+    let all: Vec<CaCertificate> = cas.iter().cloned().chain(sent).collect();
+    let subject = Subject::of(&shown.certificate, &all).ok()?;
+    subject.issuer()?;
+    let staple = shown.staple.as_deref()?;
+    Some(Questions::of_the_staple(&subject).stapled(staple, SystemClock.now().into()))
 }
 
 fn ask_all(questions: &Questions<'_>, shown: &Shown) -> Result<Vec<Said>, Failure> {

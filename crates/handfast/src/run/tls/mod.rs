@@ -16,7 +16,7 @@ use crate::args::order::TlsOrder;
 pub(in crate::run) use faults::{Fault, faults};
 pub(in crate::run) use identity::identity_of;
 pub(in crate::run) use look::question;
-pub(in crate::run) use test::{anchors, judge};
+pub(in crate::run) use test::{anchors, dates, judge, staple};
 
 pub(super) fn run(data: &Path, json: bool, order: TlsOrder) -> Result<Output, Failure> {
     match order {

@@ -133,7 +133,7 @@ fn chain(shown: &Shown, cas: &[CaCertificate], now: Timestamp) -> Finding {
     }
 }
 
-fn dates(shown: &Shown, now: Timestamp) -> Finding {
+pub(in crate::run) fn dates(shown: &Shown, now: Timestamp) -> Finding {
     match faults::time(shown, now) {
         Err(Refusal::Expired { at }) => Finding::bad("dates", format!("it was over on {at}"))
             .mend("renew it, and have the server load the new one"),
@@ -152,7 +152,7 @@ fn dates(shown: &Shown, now: Timestamp) -> Finding {
     }
 }
 
-fn staple(shown: &Shown, cas: &[CaCertificate], now: Timestamp) -> Finding {
+pub(in crate::run) fn staple(shown: &Shown, cas: &[CaCertificate], now: Timestamp) -> Finding {
     let sent = shown.chain.iter().filter_map(|der| CaCertificate::from_der(der).ok());
     let all: Vec<_> = cas.iter().cloned().chain(sent).collect();
     let subject = match Subject::of(&shown.certificate, &all) {
