@@ -14,9 +14,9 @@ use crate::logging::Gateway;
 use crate::running::Running;
 use crate::tls::Service;
 
-/// Where rustls is told to say its secrets, and to whom: to a story's, in memory.
+/// Where rustls is told to say its secrets, and to whom: to a story's, in memory, and to the file that `--keylog` names.
 const TOLD_TO: [&str; 6] = [
-    "client/src/look.rs",
+    "client/src/tunnel_config.rs",
     "front/src/site.rs",
     "gateway/src/explained/watcher.rs",
     "handfast/src/run/explain/secrets.rs",
