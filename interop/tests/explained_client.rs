@@ -153,7 +153,7 @@ fn whom_a_gateway_refuses_is_told_why_as_far_as_the_gateway_says_it() {
                 "vpn-expired",
                 "alert_certificate_expired",
                 "The client's certificate has expired",
-                "`handfast profile USER/DEVICE --renew`",
+                "`handfast profile alice/default --renew`",
             ),
         ),
         (

@@ -104,8 +104,8 @@ fn an_open_connection_at_the_tls_door_is_told_with_its_handshake_and_when_its_ke
     let keys = story["keys"].as_array().expect("keys");
     let of_traffic: Vec<_> = keys.iter().filter(|key| key["kind"] == "tls_traffic").collect();
     let ids: Vec<_> = of_traffic.iter().map(|key| key["id"].as_str()).collect();
-    assert_eq!(ids, [Some("tls0-traffic0-server"), Some("tls0-traffic0-client")]);
-    assert!(of_traffic.iter().all(|key| key["plan"]["seals_until"].is_u64()), "{keys:?}");
+    assert_eq!(ids, [Some("tls0-traffic0-client"), Some("tls0-traffic0-server")]);
+    assert!(of_traffic.iter().all(|key| key["plan"]["closes"].is_u64()), "{keys:?}");
     let names: std::collections::BTreeSet<_> = keys.iter().map(|key| key["id"].as_str()).collect();
     assert_eq!(names.len(), keys.len(), "each key once");
     recorded(&world, "gateway-tls-session", &["session", "alice/default"]);

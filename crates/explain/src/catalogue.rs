@@ -78,7 +78,7 @@ impl Chapter {
                 "Both say what they speak; in TLS 1.3 they also exchange the halves of a fresh secret that no listener can put together."
             }
             Chapter::ServerShown => {
-                "The server shows its certificate, and proves by a signature for this connection alone that it has the key that belongs to it."
+                "The server shows its certificate, and proves for this connection alone, as a rule by a signature, that it has the key belonging to it."
             }
             Chapter::ClientShown => {
                 "If it was asked to, the client does the same with its own certificate and key."

@@ -2,15 +2,15 @@
 //!
 //! A fact names a kind of step and holds what was read; words are added later, from the catalogue alone.
 
-use crate::catalogue::Kind;
-use crate::field::Field;
+use crate::catalogue::{Chapter, Kind};
+use crate::field::{Field, shorten};
 use crate::place::{Place, Side};
 use crate::story::Source;
 
 /// How much is kept of one conversation, counted in values and in bytes; what comes later is not told.
 const ROOM: usize = 10_000;
 const MOST_BYTES: usize = 512 * 1024;
-/// The most values and places of one fact.
+/// The most values, beside the first of each name, and places of one fact.
 const MOST_FIELDS: usize = 400;
 const MOST_PLACES: usize = 256;
 /// Bytes that count as one value.
@@ -32,7 +32,9 @@ impl Default for Facts {
 impl Facts {
     /// Adds one, cut to what any honest one has.
     pub(crate) fn push(&mut self, mut fact: Fact) {
-        cut(&mut fact.fields, MOST_FIELDS);
+        if fact.fields.len() > MOST_FIELDS {
+            shorten(&mut fact.fields, MOST_FIELDS);
+        }
         cut(&mut fact.basis, MOST_PLACES);
         let cost = 10 + fact.fields.len() + fact.basis.len() + fact.detail.bytes() / VALUE;
         let room = self.room.checked_sub(cost).zip(self.bytes.checked_sub(fact.size()));
@@ -126,6 +128,8 @@ pub(crate) enum Detail {
     Proof(bool),
     /// The cipher of the tunnel's packets.
     DataCipher(String),
+    /// The part that a gap stands in, where that does not follow from what stands around it.
+    StandsIn(Chapter),
 }
 
 impl Detail {
@@ -143,6 +147,7 @@ impl Detail {
             | Detail::Suite(_)
             | Detail::Ticket(_)
             | Detail::Alert(_)
+            | Detail::StandsIn(_)
             | Detail::Proof(_) => 0,
         }
     }

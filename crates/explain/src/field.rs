@@ -3,6 +3,7 @@
 //! A value is written as text here and nowhere else. Text of a peer is cut here; renderers escape all text.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,35 @@ impl Field {
     }
 }
 
+/// How many values were left out where there was no room for all.
+pub(crate) const LEFT_OUT: &str = "values_not_kept";
+
+/// Leaves the first value of each name and so many of the others, and says how many went. Sentences are chosen by which
+/// names there are; whoever counts the values of a name has to look for [`LEFT_OUT`].
+pub(crate) fn shorten(fields: &mut Vec<Field>, most_others: usize) {
+    let (mut names, mut others, mut gone) = (BTreeSet::new(), 0, 0_u64);
+    fields.retain(|field| {
+        if field.name == LEFT_OUT {
+            gone += field.value.parse::<u64>().unwrap_or(0);
+            return false;
+        }
+        let is_first = names.insert(field.name.clone());
+        others += usize::from(!is_first);
+        let stays = is_first || others <= most_others;
+        gone += u64::from(!stays);
+        stays
+    });
+    if gone > 0 {
+        fields.push(Field::number(LEFT_OUT, gone));
+        fields.shrink_to_fit();
+    }
+}
+
+/// Whether all values of a step are there, so that they can be counted.
+pub(crate) fn are_whole(fields: &[Field]) -> bool {
+    fields.iter().all(|field| field.name != LEFT_OUT)
+}
+
 /// The beginning of a text, with an ellipsis where something is left out.
 pub(crate) fn cut(text: &str) -> String {
     if text.len() <= LONGEST_TEXT {
@@ -66,5 +96,28 @@ pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(LONGEST_TEXT) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_cut_keeps_one_of_each_name_and_counts_the_rest_once() {
+        let many = |name, count| std::iter::repeat_n(Field::number(name, 7_u8), count);
+        let mut fields: Vec<Field> =
+            many("extension", 30).chain(many("cipher_suite", 30)).collect();
+        fields.extend(many("key_share_group", 2));
+        let names =
+            |fields: &[Field], name: &str| fields.iter().filter(|field| field.name == name).count();
+        assert!(are_whole(&fields));
+        for _ in 0..2 {
+            shorten(&mut fields, 16);
+            let counts = ["extension", "cipher_suite", "key_share_group", LEFT_OUT];
+            assert_eq!(counts.map(|name| names(&fields, name)), [17, 1, 1, 1]);
+            assert_eq!(fields.last().map(|field| field.value.as_str()), Some("43"));
+        }
+        assert!(!are_whole(&fields));
     }
 }

@@ -11,24 +11,24 @@ use std::sync::Arc;
 use wire::control::ControlPacket;
 use wire::{KeyId, SessionId};
 
-use crate::arrived;
-use crate::catalogue::Kind;
-use crate::fact::{Detail, Fact, Facts, KeyName};
-use crate::field::Field;
+use crate::fact::{Fact, Facts, KeyName};
+use crate::field;
 use crate::key_log::KeyLog;
 use crate::openvpn::{DataUse, Listed, OpenedControl, Session};
 use crate::place::{Place, Seen, Side};
-use crate::story::{Inquiry, Judgement, Protocol, Source, Story, Use};
-use crate::tell::{Conversation, clocks, tell_as};
+use crate::story::Use;
 use crate::tls::Checked;
 
 mod connection;
-
+mod lack;
 mod live_key;
+mod meeting;
 
 pub use crate::verdict::{Dropped, Outcome, Verdict};
 pub use connection::TlsHandshake;
+pub use lack::Lack;
 pub use live_key::{LiveKey, OpenSession};
+pub use meeting::Meeting;
 
 /// The most that is kept of one connection, and the most bytes of a handshake that is still under way.
 pub const MOST_KEPT: usize = 32 * 1024;
@@ -178,12 +178,17 @@ impl Kept {
             first.forget_packets();
             renewal.forget_packets();
         }
-        if first.size + renewal.size > MOST_KEPT {
-            first.shorten();
-            renewal.shorten();
+        for others in SHORT {
+            if first.size + renewal.size > MOST_KEPT {
+                first.shorten(others);
+                renewal.shorten(others);
+            }
         }
         match first.size + renewal.size <= MOST_KEPT {
-            true => first.renewal = Some(Box::new(renewal)),
+            true => {
+                renewal.number_behind(first.last_frame());
+                first.renewal = Some(Box::new(renewal));
+            }
             false => first.lacks = true,
         }
         first
@@ -204,13 +209,9 @@ impl Kept {
     }
 
     /// Leaves the longest lists of values their beginnings, and says so there.
-    fn shorten(&mut self) {
+    fn shorten(&mut self, others: usize) {
         for fact in &mut self.facts {
-            let more = fact.fields.len().saturating_sub(SHORT);
-            if more > 0 {
-                fact.fields.truncate(SHORT);
-                fact.fields.push(Field::number("values_not_kept", more as u64));
-            }
+            field::shorten(&mut fact.fields, others);
         }
         let facts: usize = self.facts.iter().map(Fact::size).sum();
         self.size = facts + self.packets.len() * PACKET;
@@ -219,6 +220,18 @@ impl Kept {
     fn forget_packets(&mut self) {
         self.size -= self.packets.len() * PACKET;
         self.packets = Vec::new();
+    }
+
+    fn last_frame(&self) -> u32 {
+        let places = self.facts.iter().flat_map(|fact| &fact.basis).map(|place| place.frame);
+        places.chain(self.packets.iter().map(|packet| packet.frame)).max().unwrap_or(0)
+    }
+
+    /// Frames are counted on from there, so that a number stands for one packet of the connection.
+    fn number_behind(&mut self, last: u32) {
+        let places = self.facts.iter_mut().flat_map(|fact| &mut fact.basis);
+        places.for_each(|place| place.frame = place.frame.saturating_add(last));
+        self.packets.iter_mut().for_each(|packet| packet.frame = packet.frame.saturating_add(last));
     }
 
     fn newest(&self) -> u32 {
@@ -266,8 +279,8 @@ impl Kept {
     }
 }
 
-/// How many values of a list stay where room is short.
-const SHORT: usize = 16;
+/// How many values of a step stay beside the first of each name, where room is short and where it is shorter.
+const SHORT: [usize; 2] = [16, 2];
 /// What one packet of the list takes.
 const PACKET: usize = size_of::<Listed>();
 
@@ -277,253 +290,62 @@ impl std::fmt::Debug for Kept {
     }
 }
 
-/// Why something is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
-    /// It comes before a gateway keeps anything of anybody.
-    Stateless,
-    /// The settings say so.
-    Off,
-    /// It went well, and only those are kept that don't.
-    OnlyFailures,
-    /// The settings say so since later.
-    Before,
-    /// It is a renewal before the last one.
-    Renewals,
-    /// It is longer than what is kept of one.
-    TooLong,
-    /// TLS ends behind the gateway, which reads the client's first message.
-    PassedOn,
-    /// It is what is said inside TLS.
-    Inside,
-    /// There was no whole first message of TLS, or no time to read it.
-    NoMessage,
-    /// Packets that are dropped without an answer are counted and not kept.
-    Dropped,
-    /// What is lost on its way leaves nothing.
-    Unheard,
-    /// It was pushed out by later ones, or is not over yet.
-    NotThere,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Kind;
+    use crate::fact::Detail;
+    use crate::field::Field;
+    use crate::story::{Protocol, Source};
 
-impl Lack {
-    /// As a sentence.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Lack::Stateless => {
-                "knock and answer: a gateway keeps nothing for a stranger before its number has come back"
-            }
-            Lack::Off => "explain.keep is off, or was at that time",
-            Lack::OnlyFailures => {
-                "explain.keep is failures, and this handshake went well; with all it would be here"
-            }
-            Lack::Before => {
-                "this handshake was over before explain.keep became all, or is not over yet"
-            }
-            Lack::Renewals => "of renewals the last one is kept, and the session's first handshake",
-            Lack::TooLong => "more was said than the 32 KiB that are kept of one connection",
-            Lack::PassedOn => {
-                "TLS ends at the service behind the gateway, which reads the client's first message and can't open what follows"
-            }
-            Lack::Inside => {
-                "what is said inside TLS after the handshake is carried, and neither read nor kept"
-            }
-            Lack::NoMessage => {
-                "no whole first message of TLS came, or too many were refused in that second for it to be read"
-            }
-            Lack::Dropped => {
-                "packets that are dropped without an answer are counted; from whom they came is not kept"
-            }
-            Lack::Unheard => {
-                "what is lost on its way leaves nothing here; what arrives raises a count, and of its sender nothing is kept"
-            }
-            Lack::NotThere => {
-                "the handshake is not over yet, later ones took its place, or too many failed in that second"
-            }
+    #[test]
+    fn where_room_is_short_no_sentence_changes_and_no_frame_has_the_number_of_another() {
+        let kept = of(hello(0)).renewed(of(hello(1)));
+        assert!(kept.renewal.is_some() && kept.size() <= MOST_KEPT, "{} bytes", kept.size());
+        let story = Meeting {
+            protocol: Protocol::OpenVpn,
+            transport: "udp",
+            client: String::new(),
+            server: String::new(),
+            at: 0,
+            kept: Ok(&kept),
+            judgements: Vec::new(),
+            records: None,
+            keys: Vec::new(),
+            outcome: Outcome::Open,
         }
+        .story();
+        let hellos = story.steps.iter().filter(|step| step.entry == "client_hello");
+        let hellos: Vec<_> = hellos.collect();
+        assert_eq!(hellos.len(), 2);
+        for hello in &hellos {
+            assert!(hello.sentence.ends_with("sends its half of a fresh secret."), "{hello:?}");
+            assert!(hello.fields.iter().any(|field| field.name == field::LEFT_OUT));
+        }
+        assert_ne!(hellos[0].basis, hellos[1].basis);
     }
 
-    fn fact(self, at: u64) -> Fact {
-        self.of(Side::Client, at)
-    }
-
-    fn of(self, from: Side, at: u64) -> Fact {
+    /// So long that two of them have no room.
+    fn hello(handshake: u32) -> Fact {
+        let mut fields: Vec<Field> =
+            (0..300).map(|suite| Field::code("cipher_suite", suite, None)).collect();
+        fields.push(Field::code("key_share_group", 29, Some("x25519")));
         Fact {
-            at,
-            from,
-            kind: if self == Lack::Unheard { Kind::NotHeard } else { Kind::NotKept },
-            fields: vec![Field::text("why", self.sentence())],
-            basis: Vec::new(),
+            at: 1,
+            from: Side::Client,
+            kind: Kind::ClientHello,
+            fields,
+            basis: vec![whole(1, 1_000)],
             key: None,
-            handshake: 0,
-            source: Source::Gap,
+            handshake,
+            source: Source::Seen,
             detail: Detail::None,
         }
     }
-}
 
-/// A connection as its gateway tells it.
-#[derive(Debug)]
-pub struct Meeting<'a> {
-    /// What is spoken on it.
-    pub protocol: Protocol,
-    /// `udp` or `tcp`.
-    pub transport: &'static str,
-    /// Where it came from.
-    pub client: String,
-    /// The address of ours that it spoke to, or who that is.
-    pub server: String,
-    /// When it was first heard of, in microseconds since 1970.
-    pub at: u64,
-    /// What was kept of its handshake.
-    pub kept: Result<&'a Kept, Lack>,
-    /// What the gateway judged, in the words of its log.
-    pub judgements: Vec<Judgement>,
-    /// What its records say of the client's certificate.
-    pub records: Option<Inquiry>,
-    /// The tunnel's keys as they are at this moment.
-    pub keys: Vec<LiveKey>,
-    /// What has become of it.
-    pub outcome: Outcome,
-}
-
-/// Reasons behind which a clock may be.
-const ABOUT_TIME: [&str; 5] =
-    ["expired", "not_yet_valid", "ca_expired", "silent_after_our_certificate", "tls_failed"];
-
-impl Meeting<'_> {
-    /// Its story.
-    pub fn story(&self) -> Story {
-        let session = self.session();
-        let mut uses = self.kept.map(|kept| kept.uses.clone()).unwrap_or_default();
-        if let Ok(Kept { renewal: Some(renewal), .. }) = self.kept {
-            uses.extend(renewal.uses.iter().copied());
-        }
-        let told = tell_as(
-            &Conversation {
-                transport: self.transport,
-                client: self.client.clone(),
-                server: self.server.clone(),
-                facts: &session.facts,
-                session: (self.protocol == Protocol::OpenVpn).then_some(&session),
-                closed: None,
-                own: None,
-                uses,
-            },
-            Some(&self.outcome),
-        );
-        // There is a gap at least.
-        let mut story = told.unwrap_or_else(|| self.nothing());
-        story.judgements.clone_from(&self.judgements);
-        story.judgements.extend(self.arrived(&session));
-        story.judgements.extend(self.clocks(&session));
-        self.say_of_records(&mut story);
-        // Each is followed by one of its own kind alone.
-        let next = self.keys.iter().skip(1).map(Some).chain([None]);
-        let next =
-            next.zip(&self.keys).map(|(next, key)| next.filter(|next| next.kind == key.kind));
-        for (key, next) in self.keys.iter().zip(next) {
-            key.join(&mut story.keys, key.line(story.began, next));
-        }
-        story
-    }
-
-    /// Of a handshake that failed, what is known of both clocks: where they are apart, or a certificate's time may be why.
-    fn clocks(&self, session: &Session) -> Option<Judgement> {
-        let Outcome::Over(verdict) = &self.outcome else { return None };
-        let by = &self.judgements.first()?.by;
-        let (agree, sentence) = clocks::at_the_gateway(session.facts.all())?;
-        let is_told = !agree || ABOUT_TIME.contains(&verdict.code.as_str());
-        is_told.then(|| Judgement { by: by.clone(), sentence })
-    }
-
-    /// Of a client that fell silent: whether what was said to it has come.
-    fn arrived(&self, session: &Session) -> Option<Judgement> {
-        let is_silent = matches!(&self.outcome, Outcome::Over(verdict) if verdict.by.is_none());
-        let by = &self.judgements.first().filter(|_| is_silent)?.by;
-        let sentence = arrived::at_the_client(&session.packets)?;
-        Some(Judgement { by: by.clone(), sentence })
-    }
-
-    /// What was kept, between gaps that say what was not.
-    fn session(&self) -> Session {
-        let mut session = Session::new(Arc::default(), crate::capture::Keys::default());
-        if let Outcome::Dropped { what, why } = &self.outcome {
-            // It is of no handshake of which something may be kept.
-            session.facts.push(what.fact(self.at, why));
-            return session;
-        }
-        match self.kept {
-            Err(lack) => {
-                session.facts.push(lack.fact(self.at));
-                if lack == Lack::Stateless {
-                    // Whoever knocked was answered.
-                    session.facts.push(lack.of(Side::Server, self.at));
-                }
-            }
-            Ok(kept) => {
-                let began = kept.facts.first().map_or(self.at, |fact| fact.at);
-                if self.protocol == Protocol::OpenVpn {
-                    session.facts.push(Lack::Stateless.fact(began));
-                }
-                kept.facts.iter().for_each(|fact| session.facts.push(fact.clone()));
-                session.packets.clone_from(&kept.packets);
-                if kept.lacks {
-                    let last = kept.facts.last().map_or(self.at, |fact| fact.at);
-                    session.facts.push(Lack::TooLong.fact(last));
-                }
-                if let Some(renewal) = &kept.renewal {
-                    let began = renewal.facts.first().map_or(self.at, |fact| fact.at);
-                    if renewal.newest() > 1 {
-                        session.facts.push(Lack::Renewals.fact(began));
-                    }
-                    renewal.facts.iter().for_each(|fact| session.facts.push(fact.clone()));
-                    session.packets.extend(&renewal.packets);
-                }
-                session.data.clone_from(&kept.data);
-                if let Some(rest) = kept.rest {
-                    let last = kept.facts.last().map_or(self.at, |fact| fact.at);
-                    session.facts.push(rest.fact(last));
-                }
-            }
-        }
-        if let Outcome::Ended { at, why } = &self.outcome {
-            // Nothing that was kept of it can come later.
-            let all = session.facts.all().iter();
-            let (last, newest) = all.fold((*at, 0), |(last, newest), fact| {
-                (fact.at.max(last), fact.handshake.max(newest))
-            });
-            session.facts.push(why.end(last, newest));
-        }
-        session
-    }
-
-    fn say_of_records(&self, story: &mut Story) {
-        let Some(records) = &self.records else { return };
-        let theirs = story.certificates.iter_mut();
-        let own = |have: &&mut crate::story::Certificate| {
-            have.shown_by == Side::Client && have.depth == 0
-        };
-        if let Some(certificate) = theirs.rev().find(own) {
-            certificate.inquiries.insert(0, records.clone());
-        }
-    }
-
-    fn nothing(&self) -> Story {
-        Story {
-            title: "A connection".to_owned(),
-            protocol: self.protocol,
-            transport: self.transport.to_owned(),
-            client: self.client.clone(),
-            server: self.server.clone(),
-            began: self.at,
-            steps: Vec::new(),
-            missing: Vec::new(),
-            keys: Vec::new(),
-            certificates: Vec::new(),
-            packets: Vec::new(),
-            judgements: Vec::new(),
-            ending: crate::story::Ending::Cut,
-        }
+    fn of(fact: Fact) -> Kept {
+        let mut facts = Facts::default();
+        facts.push(fact);
+        Kept::cut(facts, Vec::new(), Vec::new(), Vec::new(), false)
     }
 }

@@ -3,7 +3,7 @@
 //! What is told inexactly is kept as it is told, and corrected beside it.
 
 use crate::catalogue::Kind;
-use crate::story::{Protocol, Step};
+use crate::story::{Ending, Protocol, Step, Story};
 
 /// One step as it is told.
 #[derive(Clone, Copy, Debug)]
@@ -20,9 +20,18 @@ pub struct Told {
 }
 
 impl Told {
-    /// What is more exact, of a story in which it was seen or was not.
-    pub fn exactly(&self, seen: bool) -> &'static str {
-        if seen || self.unseen.is_empty() { self.correction } else { self.unseen }
+    /// What is more exact, of this story.
+    pub fn exactly(&self, story: &Story) -> &'static str {
+        let seen = story.steps.iter().any(|step| self.is(step));
+        let goes_on = !matches!(story.ending, Ending::Broken(_) | Ending::Dropped(_));
+        match story.is_of_a_gateway() {
+            _ if seen || self.unseen.is_empty() => self.correction,
+            // It let the client in, whatever it kept of that.
+            true if goes_on && self.correction.is_empty() => CARRIED,
+            true if goes_on => self.correction,
+            true if story.missing.is_empty() => NOT_KEPT,
+            _ => self.unseen,
+        }
     }
 
     /// The real steps that it stands for, by the names of the catalogue.
@@ -36,6 +45,13 @@ impl Told {
         self.entries().contains(&step.entry.as_str()) && self.with.is_none_or(has)
     }
 }
+
+/// Of a connection that its gateway tells.
+const CARRIED: &str =
+    "What they say, the gateway carries and neither reads nor keeps; it counts the bytes.";
+
+/// Of a handshake that failed, where its gateway did not keep how far it came.
+const NOT_KEPT: &str = "Whether it came to that is not known here: the gateway did not keep it.";
 
 /// All that is told of a protocol.
 pub fn steps(protocol: Protocol) -> &'static [Told] {
@@ -91,7 +107,7 @@ const VPN: &[Told] = &[
     Told {
         told: "Both are sure of each other, as far as they trust the CA.",
         correction: "Then they agree on the key for the tunnel's packets, which is none of the TLS keys, and is renewed within an hour unless a setting says otherwise.",
-        unseen: "",
+        unseen: "Here it did not come to that. Else they then agree on the key for the tunnel's packets, which is none of the TLS keys.",
         kinds: &[Kind::PushReply, Kind::DataBegins],
         with: None,
     },

@@ -76,7 +76,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
             (
                 "lifetime",
-                "how long the server will take the ticket at most; the present keys have nothing to do with it",
+                "for how long the client may come back with it at most; the present keys have nothing to do with it",
             ),
         ],
         proves: "Nothing about who the two are.",

@@ -1,5 +1,7 @@
 //! The keys of an open session, as its gateway knows them at the moment of the question.
 
+use std::cmp::Ordering;
+
 use crate::fact::KeyName;
 use crate::place::Side;
 use crate::story::{KeyKind, KeyLine, Plan, Protocol, Rule, Use};
@@ -36,10 +38,12 @@ pub struct LiveKey {
     pub seals_from: Option<u64>,
     /// When the gateway encrypts with it no longer, whatever became of the renewal.
     pub seals_until: Option<u64>,
-    /// When the gateway decrypts with it no longer, at the latest.
+    /// When the gateway decrypts with it no longer, at the latest; of what a ticket stands for, when it can open that no longer.
     pub opens_until: Option<u64>,
     /// How long it decrypts yet once both sides encrypt with the key after the next one, should that be sooner.
     pub in_flight: Option<u64>,
+    /// When the connection is closed whatever it carries.
+    pub closes: Option<u64>,
 }
 
 impl LiveKey {
@@ -56,21 +60,50 @@ impl LiveKey {
 
     /// Adds what is planned with it: to the lines that the handshake has of it, where that was kept.
     pub(super) fn join(&self, lines: &mut Vec<KeyLine>, own: KeyLine) {
+        let is_kept = lines.iter().any(|line| line.kind != KeyKind::Data && line.plan.is_none());
+        if self.kind == KeyKind::TlsTraffic && is_kept {
+            self.add_both_sides(lines, &own);
+        }
         let same = |line: &KeyLine| self.kind != KeyKind::Data || line.id == own.id;
         let of_it = |line: &KeyLine| line.kind == self.kind && line.plan.is_none() && same(line);
-        let Some(told) = lines.iter().find(|line| of_it(line)).cloned() else {
-            return lines.push(own);
-        };
-        let of_handshake = lines.iter_mut().filter(|line| of_it(line));
-        of_handshake.for_each(|line| line.plan.clone_from(&own.plan));
-        if self.kind == KeyKind::TlsTraffic {
-            // What the client sends is neither opened nor counted.
-            let of = Side::Client;
-            let id = KeyName::Traffic { handshake: self.handshake, of, update: 0 }.id();
-            if lines.iter().all(|line| line.id != id) {
-                lines.push(KeyLine { id, uses: Vec::new(), plan: own.plan, ..told });
-            }
+        let mut planned = 0;
+        for line in lines.iter_mut().filter(|line| of_it(line)) {
+            line.plan.clone_from(&own.plan);
+            planned += 1;
         }
+        // Whether a ticket was given is not known where none is told.
+        if planned == 0 && self.kind != KeyKind::Resumption {
+            lines.push(own);
+        }
+    }
+
+    /// Of what the client sends nothing is opened, and of what the gateway does perhaps nothing was: no line of the
+    /// handshake has those keys.
+    fn add_both_sides(&self, lines: &mut Vec<KeyLine>, own: &KeyLine) {
+        let handshake = self.handshake;
+        for of in [Side::Client, Side::Server] {
+            let id = KeyName::Traffic { handshake, of, update: 0 }.id();
+            if lines.iter().any(|line| line.id == id) {
+                continue;
+            }
+            let told = lines.iter().find(|line| line.kind == KeyKind::TlsTraffic);
+            // In versions before 1.3 both have lines of theirs, as Finished is under these keys.
+            let (like, renewal) = told.map_or((own, Rule::KeyUpdate), |told| (told, told.renewal));
+            let (uses, ends_by) = (Vec::new(), renewal);
+            let key =
+                KeyLine { id: id.clone(), uses, renewal, ends_by, plan: None, ..like.clone() };
+            lines.push(key);
+            let before = KeyName::Handshake { handshake, of }.id();
+            let before = lines.iter_mut().find(|line| line.id == before && line.ends.is_some());
+            before.into_iter().for_each(|before| before.replaced_by = Some(id.clone()));
+        }
+        lines.sort_by(|one, other| {
+            let kinds = one.kind.cmp(&other.kind);
+            kinds.then_with(|| match one.kind {
+                KeyKind::TlsTraffic => one.id.cmp(&other.id),
+                _ => Ordering::Equal,
+            })
+        });
     }
 
     pub(super) fn line(&self, began: u64, next: Option<&LiveKey>) -> KeyLine {
@@ -98,6 +131,7 @@ impl LiveKey {
                 seals_until: after(self.seals_until),
                 opens_until: after(self.opens_until),
                 in_flight: self.in_flight,
+                closes: after(self.closes),
             }),
         }
     }

@@ -10,7 +10,7 @@ use crate::story::{Packet, Wrapping};
 #[derive(Clone, Copy)]
 pub(crate) struct Listed {
     pub(super) at: u64,
-    pub(super) frame: u32,
+    pub(crate) frame: u32,
     pub(crate) from: Side,
     pub(crate) opcode: Opcode,
     pub(crate) key_id: KeyId,

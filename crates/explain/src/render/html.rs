@@ -11,7 +11,9 @@ use std::fmt::Write as _;
 use super::escape::markup;
 use super::time::{moment, span};
 use super::{later, lives, svg, words};
-use crate::story::{Certificate, Chapter, Ending, Inquiry, Side, Source, Step, Stories, Story};
+use crate::story::{
+    Certificate, Chapter, Ending, Inquiry, KeyKind, Side, Source, Step, Stories, Story,
+};
 use crate::told;
 
 /// The largest page. Where stories have no room on it, all lose the bytes of their steps first, then the values, and
@@ -214,7 +216,7 @@ impl Page {
         if story.steps.iter().any(opened) {
             let how = match story.is_of_a_gateway() {
                 true => {
-                    "by one of them, the gateway, which checked all signatures itself and not a second time for this; it keeps values and no bytes"
+                    "by one of them, the gateway, which checked all signatures itself and not a second time for this; it keeps values and no bytes, and counts frames from the first packet that it kept"
                 }
                 false => "with the key log of one of them",
             };
@@ -383,9 +385,8 @@ impl Page {
             let name = |name: &String| format!("<bdi>{}</bdi>", markup(name));
             let names: Vec<String> = certificate.names.iter().map(name).collect();
             self.add(&format!(
-                "<div class=\"box\"><p><b>{}</b> shown by the {} in {steps}, issued by <bdi>{}</bdi>; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th>What that means</th></tr>",
+                "<div class=\"box\"><p><b>{}</b> shown by {steps}, issued by <bdi>{}</bdi>; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th>What that means</th></tr>",
                 markup(&certificate.subject),
-                certificate.shown_by.word(),
                 markup(&certificate.issuer),
                 markup(&certificate.key),
                 markup(&certificate.serial),
@@ -419,7 +420,7 @@ impl Page {
         }
         self.add("<h2>Keys and how long they live</h2>\n");
         for sentence in lives::of_tunnel(story) {
-            self.add(&format!("<p>{}</p>\n", markup(&sentence)));
+            self.add(&format!("<p>{}</p>\n", with_code(&sentence)));
         }
         self.add(
             "<table><tr><th>Key</th><th>Made</th><th>Used</th><th>Renewed by</th><th>End</th></tr>",
@@ -429,17 +430,20 @@ impl Page {
             for one in &key.uses {
                 let _ = write!(used, "{} {}<br>", one.by.word(), words::used(key.kind, one));
             }
-            for planned in key.plan.iter().flat_map(words::planned) {
-                let _ = write!(used, "{planned}<br>");
+            for planned in words::planned(key) {
+                let _ = write!(used, "{}<br>", with_code(&planned));
             }
             let at = |at: Option<u64>| {
                 at.map_or_else(|| words::unknown(key).to_owned(), |at| format!("+{}", span(at)))
             };
             let next = words::replaced(key, keys)
-                .map_or_else(String::new, |next| format!(" replaced by {}", markup(&next)));
+                .map_or_else(String::new, |next| format!(" {}", markup(&next)));
             let end = match (key.ends, &key.replaced_by) {
                 (None, Some(_)) => String::new(),
                 (None, None) if key.plan.is_some() => "not yet".to_owned(),
+                (Some(end), _) if key.kind == KeyKind::Resumption => {
+                    format!("+{}, until when the client may come back with it", span(end))
+                }
                 (end, _) => at(end),
             };
             self.add(&format!(
@@ -448,7 +452,7 @@ impl Page {
                 key.kind.word(),
                 markup(key.cipher.as_deref().unwrap_or_default()),
                 at(key.born),
-                key.renewal.sentence(),
+                key.renewed_by(),
                 end
             ));
         }
@@ -484,7 +488,7 @@ impl Page {
             } else {
                 format!("here: step {}", here.join(", "))
             };
-            let exactly = match one.exactly(!here.is_empty()) {
+            let exactly = match one.exactly(story) {
                 "" => String::new(),
                 correction => format!("<br><b>More exactly:</b> {correction}"),
             };
@@ -509,10 +513,16 @@ fn signed(inquiry: &Inquiry, when: &str) -> String {
 fn shown_names(story: &Story) -> String {
     let own = story.certificates.iter().find(|one| one.shown_by == Side::Server);
     let names = own.map_or(&[][..], |own| own.names.as_slice());
+    let more = match names.len().saturating_sub(NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more in its box"),
+    };
     let names: Vec<String> = names.iter().take(NAMES).map(|name| markup(name)).collect();
     match names.is_empty() {
         true => String::new(),
-        false => format!("; the server's certificate is for <code>{}</code>", names.join(", ")),
+        false => {
+            format!("; the server's certificate is for <code>{}</code>{more}", names.join(", "))
+        }
     }
 }
 

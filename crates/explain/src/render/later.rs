@@ -4,11 +4,16 @@ use crate::story::{Field, Protocol, Step, Story};
 
 /// Sentences, as many as what was seen allows.
 pub(super) fn readers(story: &Story) -> Vec<&'static str> {
-    if sends_the_secret(story) && story.protocol == Protocol::Tls {
-        return vec![
-            "Whoever has the server's private key, or gets it later, can read it: the client sent the secret encrypted with the server's public key (RSA key transport), and a recording waits.",
-            "A future quantum computer could open it too.",
-        ];
+    if sends_the_secret(story) {
+        let who = match story.protocol {
+            Protocol::Tls => {
+                "Whoever has the server's private key, or gets it later, can read it: the client sent the secret encrypted with the server's public key (RSA key transport), and a recording waits."
+            }
+            Protocol::OpenVpn => {
+                "Whoever has the server's private key, or gets it later, can read it, and the tunnel's packets too. The client sent the secret of TLS encrypted with the server's public key (RSA key transport), and the tunnel's keys come from inside that TLS. Where a shared key encrypts the control channel (tls-crypt), that key is wanted besides."
+            }
+        };
+        return vec![who, "A future quantum computer could open it too."];
     }
     let Some(group) = agreed(story) else { return Vec::new() };
     let mut said = vec![

@@ -3,6 +3,7 @@
 //! They say what the table of keys says, to whoever does not read tables; nothing is in them that is not in there.
 
 use super::time::span;
+use super::words::{GREATEST_AGE, RENEWS, SEALS_FROM, STILL_OPENS};
 use crate::place::Side;
 use crate::story::{KeyKind, KeyLine, Story, Use};
 
@@ -17,6 +18,9 @@ pub(super) fn of_tunnel(story: &Story) -> Vec<String> {
 
 fn made(key: &KeyLine) -> String {
     match key.born {
+        Some(at) if key.plan.is_some() => {
+            format!("{}: the gateway made it at +{}.", key.id, span(at))
+        }
         Some(at) => format!("{}: both ends could make it at +{}.", key.id, span(at)),
         None if key.plan.is_some() => {
             format!("{}: of when it was made the gateway says nothing.", key.id)
@@ -27,7 +31,8 @@ fn made(key: &KeyLine) -> String {
 
 fn carried(key: &KeyLine) -> String {
     if key.plan.is_some() {
-        return key.uses.iter().map(|one| began(key, one)).collect();
+        let began: String = key.uses.iter().map(|one| began(key, one)).collect();
+        return [began, begins(key)].concat();
     }
     let first = key.uses.iter().map(|one| one.first).min();
     let last = key.uses.iter().map(|one| one.last).max();
@@ -53,6 +58,16 @@ fn began(key: &KeyLine, one: &Use) -> String {
     }
 }
 
+/// When the gateway is going to use it.
+fn begins(key: &KeyLine) -> String {
+    let neither = if key.uses.is_empty() { " Neither side has used it yet." } else { "" };
+    let begins = key.plan.and_then(|plan| plan.seals_from).map_or_else(String::new, |at| {
+        let at = span(at);
+        format!(" The gateway begins to encrypt with it at +{at} ({SEALS_FROM}), unless the client uses it before.")
+    });
+    format!("{neither}{begins}")
+}
+
 fn followed(key: &KeyLine, all: &[KeyLine]) -> String {
     if let Some(next) = &key.replaced_by {
         return replaced(key, next, all.iter().find(|line| line.id == *next));
@@ -62,9 +77,13 @@ fn followed(key: &KeyLine, all: &[KeyLine]) -> String {
             format!(" Nothing took its place: the session ended at +{}.", span(at))
         }
         (None, Some(at)) => format!(
-            " A renegotiation makes the next one: the gateway begins it at +{}, unless the client does before.",
-            span(at)
+            " A renegotiation makes the next one: the gateway begins it at +{} ({RENEWS}), unless the client does before.{}",
+            span(at),
+            greatest_age(key)
         ),
+        (None, None) if key.plan.is_some() => {
+            format!(" A renegotiation makes the next one.{}", greatest_age(key))
+        }
         (None, None) => {
             " Its end was not seen; a renegotiation, which either side may begin, makes the next one."
                 .to_owned()
@@ -80,10 +99,20 @@ fn replaced(key: &KeyLine, next: &str, line: Option<&KeyLine>) -> String {
         Some(one) => {
             format!("; the {} was the first to use that, at +{}", one.by.word(), span(one.first))
         }
-        None if key.plan.is_some() => "; neither has used that yet".to_owned(),
+        None if key.plan.is_some() => {
+            ", which takes its place as soon as one of the two uses that".to_owned()
+        }
         None => "; no packet under that was seen".to_owned(),
     };
     format!(" A renegotiation made {next}{made}{used}. {}", still_opened(key, next))
+}
+
+/// When its session ends without a newer one.
+fn greatest_age(key: &KeyLine) -> String {
+    let until = key.plan.and_then(|plan| plan.seals_until);
+    until.map_or_else(String::new, |at| {
+        format!(" Without a newer one the session ends at +{} ({GREATEST_AGE}).", span(at))
+    })
 }
 
 /// How long packets that were under way can still be read.
@@ -92,11 +121,13 @@ fn still_opened(key: &KeyLine, next: &str) -> String {
     let plan = key.plan.unwrap_or_default();
     match (plan.opens_until, plan.in_flight) {
         (Some(at), Some(in_flight)) => format!(
-            "The gateway reads packets under {id} at most until +{}. Sooner it ends with the session, or {} after both sides go on to the key after {next}.",
+            "The gateway reads packets under {id} at most until +{} ({STILL_OPENS}). Sooner it ends with the session, or {} after both sides go on to the key after {next}.",
             span(at),
             span(in_flight)
         ),
-        (Some(at), None) => format!("The gateway reads packets under {id} until +{}.", span(at)),
+        (Some(at), None) => {
+            format!("The gateway reads packets under {id} until +{} ({STILL_OPENS}).", span(at))
+        }
         (None, _) => format!(
             "How long packets under {id} can still be read is each end's own setting, which the wire does not show (OpenVPN: --tran-window, an hour unless set); with the session it ends at the latest."
         ),

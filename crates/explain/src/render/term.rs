@@ -169,9 +169,8 @@ impl Page {
     fn certificates(&mut self, all: &[Certificate]) {
         for (certificate, steps) in words::once_each(all) {
             self.text.push('\n');
-            let place = if certificate.depth == 0 { "own" } else { "issuer's" };
-            let whose = certificate.shown_by.word();
-            self.say("", &format!("CERTIFICATE of the {whose}, its {place}, shown in {steps}"));
+            let place = if certificate.depth == 0 { "its own" } else { "an issuer's" };
+            self.say("", &format!("CERTIFICATE shown by {steps}, {place}"));
             self.say(
                 "   ",
                 &format!("subject {}, issuer {}", certificate.subject, certificate.issuer),
@@ -236,7 +235,7 @@ impl Page {
                 let by = one.by.word();
                 self.say("      ", &format!("used by the {by}: {}", words::used(key.kind, one)));
             }
-            for planned in key.plan.iter().flat_map(words::planned) {
+            for planned in words::planned(key) {
                 self.say("      ", &planned);
             }
             let next = words::replaced(key, keys);
@@ -246,8 +245,8 @@ impl Page {
                 (None, None) => " End: not seen.".to_owned(),
                 (None, Some(_)) => String::new(),
             };
-            let next = next.map_or_else(String::new, |next| format!(" Replaced by {next}."));
-            self.say("      ", &format!("Renewed by: {}.{ends}{next}", key.renewal.sentence()));
+            let next = next.map_or_else(String::new, |next| format!(" {}.", words::capital(&next)));
+            self.say("      ", &format!("Renewed by: {}.{ends}{next}", key.renewed_by()));
         }
     }
 

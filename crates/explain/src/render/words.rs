@@ -2,6 +2,7 @@
 
 use super::time::span;
 use crate::catalogue;
+use crate::field::are_whole;
 use crate::place::Side;
 use crate::story::{
     Broken, Certificate, Ending, Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use,
@@ -113,19 +114,31 @@ fn refused(story: &Story, step: &Step) -> String {
     }
 }
 
-/// Each certificate once, with the steps that showed it: a renewal shows the same ones again.
-pub(super) fn once_each(all: &[Certificate]) -> Vec<(&Certificate, String)> {
-    let same = |one: &Certificate, other: &Certificate| {
-        *one == Certificate { step: one.step, ..other.clone() }
-    };
-    let mut each: Vec<(&Certificate, Vec<u32>)> = Vec::new();
+/// Each certificate once, with who showed it in which steps and all who were asked: a renewal shows the same ones again.
+pub(super) fn once_each(all: &[Certificate]) -> Vec<(Certificate, String)> {
+    let mut each: Vec<(Certificate, Vec<(Side, u32)>)> = Vec::new();
     for certificate in all {
-        match each.iter_mut().find(|(one, _)| same(one, certificate)) {
-            Some((_, steps)) => steps.push(certificate.step),
-            None => each.push((certificate, vec![certificate.step])),
+        let shown = (certificate.shown_by, certificate.step);
+        match each.iter_mut().find(|(one, _)| one.is_the_same_as(certificate)) {
+            Some((one, places)) => {
+                one.join(certificate);
+                places.push(shown);
+            }
+            None => each.push((certificate.clone(), vec![shown])),
         }
     }
-    each.into_iter().map(|(one, steps)| (one, in_steps(&steps))).collect()
+    each.into_iter().map(|(one, places)| (one, shown_by(&places))).collect()
+}
+
+/// Both sides may show the certificate of the same CA.
+fn shown_by(places: &[(Side, u32)]) -> String {
+    let of = |side: Side| {
+        let steps = places.iter().filter(|(by, _)| *by == side).map(|(_, step)| *step);
+        let steps: Vec<u32> = steps.collect();
+        (!steps.is_empty()).then(|| format!("the {} in {}", side.word(), in_steps(&steps)))
+    };
+    let sides: Vec<String> = [Side::Server, Side::Client].into_iter().filter_map(of).collect();
+    sides.join(" and ")
 }
 
 fn in_steps(steps: &[u32]) -> String {
@@ -158,6 +171,9 @@ pub(super) fn few_ciphers(story: &Story) -> Option<String> {
         return None;
     }
     let hello = story.steps.iter().rfind(|step| step.entry == "client_hello")?;
+    if !are_whole(&hello.fields) {
+        return None;
+    }
     let name = |field: &Field| field.meaning.as_deref().unwrap_or(&field.value).to_owned();
     let offered = hello.fields.iter().filter(|field| field.name == "cipher_suite").map(name);
     let offered: Vec<String> = offered.filter(|name| !name.ends_with("_SCSV")).collect();
@@ -179,33 +195,48 @@ pub(super) fn used(kind: KeyKind, one: &Use) -> String {
     }
 }
 
-/// Which key took its place, and from when on that was used.
+/// Which key took its place, and from when on that was used; or that it is to do so.
 pub(super) fn replaced(key: &KeyLine, all: &[KeyLine]) -> Option<String> {
     let next = key.replaced_by.as_ref()?;
     let line = all.iter().find(|line| line.id == *next);
     let first = line.and_then(|line| line.uses.iter().map(|one| one.first).min());
+    let in_use = key.plan.is_some_and(|plan| plan.in_use);
     Some(match first {
-        Some(first) => format!("{next}, first used at +{}", span(first)),
-        None => next.clone(),
+        None if in_use => format!("not yet; {next} is there to take its place"),
+        Some(first) if in_use => {
+            format!("not yet; {next}, first used at +{}, is about to take its place", span(first))
+        }
+        Some(first) => format!("replaced by {next}, first used at +{}", span(first)),
+        None => format!("replaced by {next}"),
     })
 }
 
-/// What is due for a key, a sentence each.
-pub(super) fn planned(plan: &Plan) -> Vec<String> {
-    let due = |what: &str, at: Option<u64>| at.map(|at| format!("{what} +{}", span(at)));
-    let use_now = match plan.in_use {
-        true => "the gateway encrypts with it at this moment",
-        false => "the gateway does not encrypt with it at this moment",
+/// What is due for a key, a sentence each, with the rule or the setting that it comes from.
+pub(super) fn planned(key: &KeyLine) -> Vec<String> {
+    let Some(plan) = &key.plan else { return Vec::new() };
+    let due = |what: &str, at: Option<u64>, rule: &str| {
+        at.map(|at| format!("{what} +{} ({rule})", span(at)))
+    };
+    let most = match key.replaced_by {
+        None => "without a newer key the session ends at",
+        Some(_) => "the gateway encrypts with it at most until",
     };
     let all = [
-        Some(use_now.to_owned()),
+        use_now(key, plan),
         due(
             "the gateway begins to encrypt with it, unless the client uses it before, at",
             plan.seals_from,
+            SEALS_FROM,
         ),
-        due("the gateway begins a renewal, unless the client does before, at", plan.renews),
-        due("without a newer key the session ends at", plan.seals_until),
-        plan.opens_until.map(|at| opened_until(at, plan.in_flight)),
+        due("the gateway begins a renewal, unless the client does before, at", plan.renews, RENEWS),
+        due(most, plan.seals_until, GREATEST_AGE),
+        match (key.kind, plan.opens_until) {
+            (KeyKind::Resumption, at) => {
+                due("the gateway can open the ticket until at most", at, TICKET_KEY)
+            }
+            (_, at) => at.map(|at| opened_until(at, plan.in_flight)),
+        },
+        due("it ends with the connection, whatever that carries, at", plan.closes, CLOSES),
     ];
     all.into_iter().flatten().collect()
 }
@@ -213,13 +244,47 @@ pub(super) fn planned(plan: &Plan) -> Vec<String> {
 fn opened_until(at: u64, in_flight: Option<u64>) -> String {
     match in_flight {
         Some(in_flight) => format!(
-            "packets under it can be read at most until +{}; sooner, if {} after both sides go on to the key after the next comes before",
+            "packets under it can be read at most until +{} ({STILL_OPENS}); sooner, if {} after both sides go on to the key after the next comes before",
             span(at),
             span(in_flight)
         ),
-        None => format!("packets under it can be read until +{}", span(at)),
+        None => format!("packets under it can be read until +{} ({STILL_OPENS})", span(at)),
     }
 }
+
+/// Who encrypts with it at this moment; nothing of a key that nobody encrypts with here.
+fn use_now(key: &KeyLine, plan: &Plan) -> Option<String> {
+    let is_used = |side: Side| key.uses.iter().any(|one| one.by == side);
+    let sentence = match (key.kind, key.side(), plan.in_use) {
+        (KeyKind::Resumption, ..) => return None,
+        (KeyKind::TlsTraffic, Some(Side::Client), true) => {
+            "the client encrypts with it at this moment, and the gateway decrypts"
+        }
+        (KeyKind::TlsTraffic, None, true) => {
+            "both sides' keys in one line: each encrypts with its own at this moment, and the other decrypts"
+        }
+        (KeyKind::TlsTraffic, _, true) => {
+            "the gateway encrypts with it at this moment, and the client decrypts"
+        }
+        (_, _, true) => "the gateway encrypts with it at this moment",
+        (_, _, false) if is_used(Side::Server) => "the gateway encrypts with it no longer",
+        (_, _, false) => "the gateway does not encrypt with it yet",
+    };
+    Some(sentence.to_owned())
+}
+
+/// By which rules and settings of a gateway of ours the times of its keys come about.
+pub(super) const SEALS_FROM: &str =
+    "5 s after it was made, or half of `vpn.reneg_sec` or `vpn.hand_window` where that is less";
+pub(super) const RENEWS: &str =
+    "`vpn.reneg_sec` after the key was made, less a random part of up to a tenth";
+pub(super) const GREATEST_AGE: &str =
+    "`vpn.reneg_sec` and four times `vpn.hand_window` after it was made";
+pub(super) const STILL_OPENS: &str =
+    "an hour after the next handshake began: packets may be late, and no setting changes it";
+const TICKET_KEY: &str =
+    "the key that locks tickets changes each `ticket_seconds`, and the one before still opens";
+const CLOSES: &str = "`max_age_seconds`";
 
 /// Clients that are not held back offer more ciphers than these.
 const FEW: usize = 3;

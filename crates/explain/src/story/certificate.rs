@@ -35,6 +35,27 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// Whether it is the same one, whoever showed it, however often, and whoever was asked about it.
+    pub(crate) fn is_the_same_as(&self, other: &Certificate) -> bool {
+        let Certificate { shown_by, step, depth, .. } = *other;
+        let inquiries = other.inquiries.clone();
+        let is_read = !self.serial.is_empty();
+        is_read && Certificate { shown_by, step, depth, inquiries, ..self.clone() } == *other
+    }
+
+    /// Takes over what was found about the same one where it was shown another time: an answer counts more than none.
+    pub(crate) fn join(&mut self, other: &Certificate) {
+        for inquiry in &other.inquiries {
+            let is_had = self.inquiries.contains(inquiry);
+            match self.inquiries.iter_mut().find(|have| have.means == inquiry.means) {
+                None => self.inquiries.insert(0, inquiry.clone()),
+                Some(_) if is_had || inquiry.answer == "not_asked" => {}
+                Some(have) if have.answer == "not_asked" => *have = inquiry.clone(),
+                Some(_) => self.inquiries.push(inquiry.clone()),
+            }
+        }
+    }
+
     /// Takes what was found by asking, in the place of what was known of that means.
     pub fn answered(&mut self, inquiry: Inquiry) {
         match self.inquiries.iter_mut().find(|have| have.means == inquiry.means) {

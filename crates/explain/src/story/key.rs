@@ -22,7 +22,7 @@ pub struct KeyLine {
     pub uses: Vec<Use>,
     /// Which rule brings the key that takes its place, or would.
     pub renewal: Rule,
-    /// The key that took its place, if one did.
+    /// The key that took its place, or was made to take it: of a key in use ([`Plan::in_use`]) that is still to come.
     pub replaced_by: Option<String>,
     /// When its time is over, if that is known: of a data channel key its last packet is in `uses`, and for how long
     /// it still opens is each side's own setting.
@@ -32,6 +32,26 @@ pub struct KeyLine {
     /// What is due for it, of a key of a gateway that tells it of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+}
+
+impl KeyLine {
+    /// What brings the key that takes its place, as a sentence.
+    pub fn renewed_by(&self) -> &'static str {
+        match (self.renewal, self.kind) {
+            (Rule::Renegotiation, KeyKind::Data) => {
+                "a renegotiation, a new TLS handshake under the next key id; packets under the old key can be read for a while yet"
+            }
+            (Rule::Renegotiation, _) => {
+                "a renegotiation, a new TLS handshake under the next key id, which has keys of its own from the start"
+            }
+            (rule, _) => rule.sentence(),
+        }
+    }
+
+    /// Whose key it is, of a key that one side alone encrypts with.
+    pub(crate) fn side(&self) -> Option<Side> {
+        [Side::Client, Side::Server].into_iter().find(|side| self.id.ends_with(side.word()))
+    }
 }
 
 /// What a gateway has planned for a key of its own. Times are microseconds after the first step.
@@ -45,12 +65,15 @@ pub struct Plan {
     pub seals_from: Option<u64>,
     /// When the gateway encrypts with it no longer, whatever became of the renewal.
     pub seals_until: Option<u64>,
-    /// When the gateway decrypts with it no longer, at the latest.
+    /// When the gateway decrypts with it no longer, at the latest; of a ticket, when it can open that no longer, however it is used.
     pub opens_until: Option<u64>,
     /// How long the gateway decrypts with it yet once both sides encrypt with the key after the next one, which may be
     /// sooner: a length of time. Absent where nothing comes sooner.
     #[serde(default)]
     pub in_flight: Option<u64>,
+    /// When the connection is closed whatever it carries, and this key with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes: Option<u64>,
 }
 
 /// What a key is for.
@@ -112,8 +135,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// As a sentence.
-    pub fn sentence(self) -> &'static str {
+    fn sentence(self) -> &'static str {
         match self {
             Rule::HandshakeFinished => "traffic keys take over when the handshake is finished",
             Rule::KeyUpdate => {
@@ -122,9 +144,7 @@ impl Rule {
             Rule::NewConnection => {
                 "it lives as long as the connection; only a new connection has another"
             }
-            Rule::Renegotiation => {
-                "a renegotiation, a new TLS handshake under the next key id; the old key decrypts for a while yet"
-            }
+            Rule::Renegotiation => "a renegotiation, a new TLS handshake under the next key id",
             Rule::TicketLifetime => "the lifetime that the server wrote into its ticket",
             Rule::Never => "nothing renews it",
         }

@@ -5,8 +5,8 @@
 
 use super::clocks;
 use crate::catalogue::Kind;
-use crate::fact::{Detail, Fact};
-use crate::field::Field;
+use crate::fact::{Detail, Fact, Shown};
+use crate::field::{Field, are_whole};
 use crate::place::Side;
 use crate::story::{Broken, Certificate};
 use crate::tls;
@@ -117,7 +117,7 @@ fn offers_one_cipher(hello: &Fact) -> bool {
     let signal =
         |field: &&Field| field.meaning.as_deref().is_some_and(|meaning| meaning.ends_with("_SCSV"));
     let suites = hello.fields.iter().filter(|field| field.name == "cipher_suite");
-    suites.filter(|field| !signal(field)).count() == 1
+    are_whole(&hello.fields) && suites.filter(|field| !signal(field)).count() == 1
 }
 
 /// Whether the certificate is for the name that the client insists on.
@@ -127,10 +127,10 @@ fn wrong_name(by: Side, facts: &[&Fact]) -> Option<Finding> {
     }
     let hello = facts.iter().rfind(|fact| fact.kind == Kind::ClientHello)?;
     let asked = hello.fields.iter().find(|field| field.name == "server_name");
-    let certificate = own_certificate(Side::Server, facts)?;
-    let names = some(&certificate.names);
+    let all = tls::names_of(shown_by(Side::Server, facts)?);
+    let names = some(&all);
     let sentence = "The client rejects the server's certificate and does not say exactly why.";
-    let not_there = |asked: &str| !certificate.names.iter().any(|name| covers(name, asked));
+    let not_there = |asked: &str| !all.iter().any(|name| covers(name, asked));
     let [first, second] = match asked.map(|asked| asked.value.as_str()) {
         Some(asked) if not_there(asked) => [
             format!(
@@ -221,8 +221,24 @@ fn by_the_clock(alert: &Fact, facts: &[&Fact], is_vpn: bool) -> Option<Finding> 
         ),
     };
     let mut finding = Finding::of(sentence, mends);
+    if let Some(device) = device_of(&certificate.subject) {
+        let named = |mend: &mut String| *mend = mend.replace("USER/DEVICE", device);
+        finding.mends.iter_mut().for_each(named);
+    }
     finding.mends.splice(..0, clocks::apart(facts));
     Some(finding)
+}
+
+/// The user and the device in the subject of a certificate of ours, so that a command can be copied as it stands. Only
+/// what no shell reads otherwise is taken.
+fn device_of(subject: &str) -> Option<&str> {
+    let name = subject.strip_prefix("CN=")?;
+    let (user, device) = name.split_once('/')?;
+    let is_plain = |part: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !part.is_empty() && !part.starts_with('-') && part.bytes().all(plain)
+    };
+    (is_plain(user) && is_plain(device)).then_some(name)
 }
 
 const CLOCKS: &str = "If it should hold still, both clocks are wrong: compare `date -u` on both machines with one that is right.";
@@ -234,8 +250,12 @@ const NEW_CERTIFICATE: &str =
 const NEW_PROFILE: &str = "Take a new profile, which has a new certificate: the box of the former one below has when its time ended. Whoever runs the gateway makes it, with Handfast by `handfast profile USER/DEVICE --renew`.";
 
 fn own_certificate(of: Side, facts: &[&Fact]) -> Option<Certificate> {
+    tls::certificates(shown_by(of, facts)?, of).next()
+}
+
+fn shown_by<'a>(of: Side, facts: &[&'a Fact]) -> Option<&'a Shown> {
     facts.iter().rev().filter(|fact| fact.from == of).find_map(|fact| match &fact.detail {
-        Detail::Certificates(shown) => tls::certificates(shown, of).next(),
+        Detail::Certificates(shown) => Some(shown),
         _ => None,
     })
 }
@@ -486,3 +506,17 @@ const MEANINGS: &[Meaning] = &[
         mends: &["Compare the protocols in step ClientHello with those of the server."],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_names_the_device_of_a_certificate_and_nothing_that_a_shell_reads_otherwise() {
+        assert_eq!(device_of("CN=alice/default"), Some("alice/default"));
+        for other in ["CN=alice", "alice/default", "CN=a/b/c", "CN=a/$(reboot)", "CN=-x/y", "CN=/"]
+        {
+            assert_eq!(device_of(other), None, "{other}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::story::{KeyKind, KeyLine, Rule, Use};
 use crate::tls;
 
 pub(super) fn of(facts: &[&Fact], conversation: &Conversation<'_>, began: u64) -> Vec<KeyLine> {
-    let mut lines = tls_keys(facts, &conversation.uses, began);
+    let mut lines = tls_keys(facts, conversation, began);
     if let Some(session) = conversation.session {
         lines.extend(data_keys(
             facts,
@@ -25,15 +25,22 @@ pub(super) fn of(facts: &[&Fact], conversation: &Conversation<'_>, began: u64) -
 }
 
 /// Keys of TLS that records were opened by, in the order of their names.
-fn tls_keys(facts: &[&Fact], uses: &[(KeyName, Use)], began: u64) -> Vec<KeyLine> {
-    let used: BTreeMap<KeyName, Use> = uses.iter().copied().collect();
+fn tls_keys(facts: &[&Fact], conversation: &Conversation<'_>, began: u64) -> Vec<KeyLine> {
+    let used: BTreeMap<KeyName, Use> = conversation.uses.iter().copied().collect();
     let names: Vec<KeyName> = used.keys().copied().collect();
+    let is_vpn = conversation.session.is_some();
     used.iter()
-        .map(|(name, one)| tls_key(*name, one.relative(began), facts, &names, began))
+        .map(|(name, one)| tls_key(*name, one.relative(began), facts, (&names, is_vpn), began))
         .collect()
 }
 
-fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: u64) -> KeyLine {
+fn tls_key(
+    name: KeyName,
+    used: Use,
+    facts: &[&Fact],
+    (names, is_vpn): (&[KeyName], bool),
+    began: u64,
+) -> KeyLine {
     let (handshake, kind) = match name {
         KeyName::Handshake { handshake, .. } => (handshake, KeyKind::TlsHandshake),
         KeyName::Traffic { handshake, .. } | KeyName::Data { handshake } => {
@@ -58,7 +65,9 @@ fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: 
     };
     let moved_on = names.contains(&next) && next != name;
     let renewed = renewed(name).filter(|key| !moved_on && names.contains(key));
-    let renewal = if renewed.is_some() { Rule::Renegotiation } else { renewal };
+    let by_another = is_vpn && kind == KeyKind::TlsTraffic && !moved_on;
+    let renewal = if by_another || renewed.is_some() { Rule::Renegotiation } else { renewal };
+    let is_over = moved_on || is_finished(name, facts);
     KeyLine {
         id: name.id(),
         kind,
@@ -66,7 +75,7 @@ fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: 
         born: born(name, facts, began),
         uses: vec![used],
         renewal,
-        ends: match (moved_on, renewed) {
+        ends: match (is_over, renewed) {
             (true, _) => Some(used.last),
             (false, Some(_)) => None,
             (false, None) => end(facts, handshake, used.by, began),
@@ -75,6 +84,17 @@ fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: 
         ends_by: renewal,
         plan: None,
     }
+}
+
+/// Whether its sender has said Finished, behind which it goes on under its traffic key, whether anything is seen of that
+/// or not.
+fn is_finished(name: KeyName, facts: &[&Fact]) -> bool {
+    let KeyName::Handshake { handshake, of } = name else { return false };
+    let finished = |fact: &&Fact| {
+        let said = matches!(fact.kind, Kind::ClientFinished | Kind::ServerFinished);
+        said && fact.from == of && fact.handshake == handshake
+    };
+    facts.iter().any(finished)
 }
 
 /// The key of the same sender in the next handshake, which a renewal puts in its place.

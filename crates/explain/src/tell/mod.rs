@@ -44,10 +44,16 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
     let mut facts: Vec<&Fact> = conversation.facts.all().iter().collect();
     facts.sort_by_key(|fact| fact.at);
     let began = facts.first()?.at;
+    let protocol = if conversation.session.is_some() { Protocol::OpenVpn } else { Protocol::Tls };
+    let chapters = chapters(&facts, protocol);
     let mut steps: Vec<Step> = facts
         .iter()
         .zip(1..)
-        .map(|(fact, number)| step(fact, &facts, number, (began, conversation.own)))
+        .zip(chapters)
+        .map(|((fact, number), chapter)| {
+            let step = step(fact, &facts, number, (began, conversation.own));
+            Step { chapter, ..step }
+        })
         .collect();
     let ending = match outcome {
         None => ending::of(conversation, &facts, &steps),
@@ -67,8 +73,11 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
             }
         }
     };
-    let protocol = if conversation.session.is_some() { Protocol::OpenVpn } else { Protocol::Tls };
+    // How far it came is not known where a gap has no place of its own.
+    let is_open =
+        |fact: &&Fact| fact.kind == Kind::NotKept && !matches!(fact.detail, Detail::StandsIn(_));
     let missing = match &ending {
+        Ending::Broken(_) if facts.iter().any(is_open) => Vec::new(),
         Ending::Broken(_) => ending::missing(protocol, &steps),
         Ending::Done
         | Ending::Ended(_)
@@ -115,7 +124,7 @@ fn step(fact: &Fact, all: &[&Fact], number: u32, (began, own): (u64, Option<Side
     Step {
         number,
         entry: entry.name.to_owned(),
-        chapter: chapter(fact),
+        chapter: entry.chapter,
         at: fact.at.saturating_sub(began),
         from: fact.from,
         to: fact.from.peer(),
@@ -135,8 +144,39 @@ fn step(fact: &Fact, all: &[&Fact], number: u32, (began, own): (u64, Option<Side
     }
 }
 
-/// What is encrypted and can't be read, or means nothing, belongs to whatever stands around it.
-fn chapter(fact: &Fact) -> Chapter {
+/// The part that each belongs to. What is encrypted and can't be read, what was not kept, and what means nothing belong to
+/// whatever stands around them.
+fn chapters(facts: &[&Fact], protocol: Protocol) -> Vec<Chapter> {
+    let mut all: Vec<Chapter> = Vec::new();
+    for (index, fact) in facts.iter().enumerate() {
+        let before = all.last().copied();
+        let chapter = match (fact.kind, &fact.detail) {
+            (_, Detail::StandsIn(chapter)) => *chapter,
+            (Kind::Disguise, _) if fact.from == Side::Client => {
+                let next = facts.get(index + 1).filter(|next| next.from == fact.from);
+                next.map(|next| usual_chapter(next)).or(before).unwrap_or(Chapter::Hello)
+            }
+            (Kind::EncryptedExtensions, _) if is_resumed(fact, facts) => Chapter::Hello,
+            // In TLS 1.2 what is encrypted first is the word that confirms the rest.
+            (Kind::Sealed, _) if words::is_old(fact, facts) => Chapter::Finished,
+            (Kind::NotKept, _) => before.unwrap_or(match protocol {
+                Protocol::OpenVpn => Chapter::Knock,
+                Protocol::Tls => Chapter::Hello,
+            }),
+            _ => usual_chapter(fact),
+        };
+        all.push(chapter);
+    }
+    all
+}
+
+/// Whether nobody shows a certificate in its handshake, as both had a key before.
+fn is_resumed(fact: &Fact, all: &[&Fact]) -> bool {
+    let resumed = |kind| matches!(kind, Kind::ServerHelloResumed | Kind::ServerHelloOldResumed);
+    all.iter().any(|one| one.handshake == fact.handshake && resumed(one.kind))
+}
+
+fn usual_chapter(fact: &Fact) -> Chapter {
     match (fact.kind, fact.from) {
         (Kind::Sealed | Kind::NotRead, Side::Client) => Chapter::ClientShown,
         (Kind::NotRead, Side::Server) => Chapter::ServerShown,

@@ -3,7 +3,7 @@
 //!
 //! As in the catalogue no word is made from a peer's text, and a sentence has at most 25 words.
 
-use crate::catalogue::{Entry, Kind};
+use crate::catalogue::{Chapter, Entry, Kind, Readable};
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
 use crate::tls;
@@ -17,6 +17,26 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], own: Option<Side>) -> Entry {
             ..entry
         },
         Kind::ServerCertificate if has(fact, "staple_length") => stapled(fact, entry),
+        Kind::ServerCertificate if is_key_transport(fact, all) => Entry {
+            proves: "By itself nothing: a certificate is public, and anybody can show it. The server's Finished message counts, which only the owner of its key can make here.",
+            ..entry
+        },
+        Kind::ServerKeyExchange if has(fact, "prime_length") => {
+            Entry { section: "RFC 5246, 7.4.3 and 8.1.2; RFC 7919", ..entry }
+        }
+        Kind::ServerFinished if super::is_resumed(fact, all) => Entry {
+            leaves_open: "Whether the certificates that were shown when the key was made still hold: none is shown now.",
+            ..entry
+        },
+        Kind::Sealed if is_old(fact, all) => Entry {
+            proves: "To whoever only watches: nothing yet.",
+            leaves_open: "The Finished message of this side, and what it says behind that. Certificates stood in the clear before.",
+            ..entry
+        },
+        Kind::EncryptedExtensions if fact.fields.is_empty() => Entry {
+            sentence: "The server grants none of the client's other wishes, such as a protocol inside: the list stands empty here, and is encrypted already.",
+            ..entry
+        },
         Kind::NewSessionTicket => ticket(fact, all, entry),
         Kind::Unreadable if has(fact, crate::tls::SPEAKS) => Entry {
             title: "Another protocol, in the clear",
@@ -44,6 +64,7 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], own: Option<Side>) -> Entry {
             Entry { leaves_open: "Whether the server keeps this client on.", ..entry }
         }
         Kind::Exit => goodbye(fact, entry),
+        Kind::NotKept if matches!(fact.detail, Detail::StandsIn(Chapter::Data)) => carried(entry),
         _ => entry,
     };
     Entry { proves: proves(fact, entry.proves), ..entry }
@@ -64,7 +85,7 @@ pub(super) fn explains(term: &str, fact: &Fact) -> bool {
 }
 
 /// Whether this fact is of a handshake of TLS 1.2.
-fn is_old(fact: &Fact, all: &[&Fact]) -> bool {
+pub(super) fn is_old(fact: &Fact, all: &[&Fact]) -> bool {
     let old = |kind| matches!(kind, Kind::ServerHelloOld | Kind::ServerHelloOldResumed);
     all.iter().any(|one| one.handshake == fact.handshake && old(one.kind))
 }
@@ -197,7 +218,7 @@ fn old_ticket(entry: Entry) -> Entry {
                 "ticket key",
                 "whoever gets it can later read a recording of this connection, until the server changes it and forgets the old one",
             ),
-            ("lifetime", "how long the server will take the ticket at most"),
+            ("lifetime", "for how long the client should keep it at most"),
         ],
         ..entry
     }
@@ -277,6 +298,22 @@ fn goodbye(fact: &Fact, entry: Entry) -> Entry {
     Entry { sentence, ..entry }
 }
 
+/// What comes behind the handshake at the door of a gateway.
+fn carried(entry: Entry) -> Entry {
+    Entry {
+        title: "What is said inside",
+        sentence: "Whatever both say inside TLS from here on, the gateway carries to and from the service behind it; it neither reads nor keeps any.",
+        terms: &[(
+            "traffic key",
+            "encrypts what is said inside TLS, each direction its own; the gateway has both, since TLS ends at it",
+        )],
+        proves: "Nothing: it is not looked at.",
+        leaves_open: "What is said, and whether the service behind the gateway grants what the client asks of it.",
+        readable: Readable::BothEnds,
+        ..entry
+    }
+}
+
 fn proves(fact: &Fact, usual: &'static str) -> &'static str {
     let knocks = matches!(
         fact.kind,
@@ -303,4 +340,19 @@ fn wrapping(fact: &Fact) -> Option<&str> {
 
 fn has(fact: &Fact, name: &str) -> bool {
     fact.fields.iter().any(|field| field.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    /// They can't be listed as those of the catalogue can: each is chosen by another handshake.
+    #[test]
+    fn no_sentence_that_is_written_here_has_more_than_25_words() {
+        let source = include_str!("words.rs").split("#[cfg(test)]").next().unwrap_or_default();
+        let texts = source.split('"').skip(1).step_by(2);
+        let sentences: Vec<&str> = texts.flat_map(|text| text.split(". ")).collect();
+        assert!(sentences.iter().filter(|one| one.split(' ').count() > 12).count() > 30);
+        for sentence in sentences {
+            assert!(sentence.split_whitespace().count() <= 25, "{sentence}");
+        }
+    }
 }

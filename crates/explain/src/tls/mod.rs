@@ -19,4 +19,4 @@ mod transcript;
 pub(crate) use connection::{Connection, Event, SPEAKS};
 pub(crate) use handshake::Checked;
 pub(crate) use names::{GREASE, alert as alert_name, suite as suite_name};
-pub(crate) use shown::{certificates, staple};
+pub(crate) use shown::{certificates, names_of, staple};

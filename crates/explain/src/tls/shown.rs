@@ -79,7 +79,7 @@ fn certificate(der: &[u8], depth: u32, shown_by: Side) -> Certificate {
         serial: cut(&data_encoding::HEXLOWER.encode(read.raw_serial())),
         not_before: read.validity().not_before.timestamp(),
         not_after: read.validity().not_after.timestamp(),
-        names: names(&read),
+        names: names(&read, MOST_NAMES),
         key: key(&read),
         inquiries: not_asked().to_vec(),
     }
@@ -157,9 +157,15 @@ pub(crate) fn staple(der: &[u8], shown: &[Vec<u8>]) -> Inquiry {
     }
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+/// All names of a side's own certificate, of which a story may have only the first ones.
+pub(crate) fn names_of(shown: &Shown) -> Vec<String> {
+    let own = shown.chain.first().and_then(|der| X509Certificate::from_der(der).ok());
+    own.map_or_else(Vec::new, |(_, own)| names(&own, usize::MAX))
+}
+
+fn names(certificate: &X509Certificate<'_>, most: usize) -> Vec<String> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
-    names.value.general_names.iter().filter_map(name).take(MOST_NAMES).collect()
+    names.value.general_names.iter().filter_map(name).take(most).collect()
 }
 
 fn name(name: &GeneralName<'_>) -> Option<String> {

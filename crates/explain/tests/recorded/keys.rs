@@ -77,7 +77,7 @@ fn what_is_due_for_a_key_is_a_mark_and_an_end_that_nobody_saw_is_no_edge() {
     let renewed = tell(&folder().join("vpn-renewed.pcap"), Keys::default()).stories.remove(0);
     let count = renewed.keys.iter().filter(|key| key.replaced_by.is_some()).count();
     let picture = svg(renewed);
-    assert!(count > 0 && picture.matches("<title>replaced here</title>").count() >= 1);
+    assert!(count > 0 && picture.matches("<title>the next one is made here</title>").count() >= 1);
     // A key whose end was seen has an edge there, and one whose end was not has none.
     let mut story =
         tell(&folder().join("tls1_3-p256-update.pcap"), Keys::default()).stories.remove(0);

@@ -2,7 +2,7 @@
 
 use explain::capture::Keys;
 use explain::render;
-use explain::story::{Ending, Means, Source, Stories, Story, Wrapping};
+use explain::story::{Chapter, Ending, Means, Source, Stories, Story, Wrapping};
 
 use crate::recordings::{folder, given_key, page, tell};
 
@@ -100,6 +100,14 @@ fn a_box_says_who_signed_and_stands_once_for_each_certificate() {
 }
 
 #[test]
+fn what_means_nothing_confirms_nothing_and_stands_with_what_its_sender_says_next() {
+    let story = tell(&folder().join("tls1_3-p256-mutual.pcap"), Keys::default()).stories.remove(0);
+    let leftovers = story.steps.iter().filter(|step| step.entry == "disguise");
+    let places: Vec<_> = leftovers.map(|step| (step.from.word(), step.chapter)).collect();
+    assert_eq!(places, [("server", Chapter::Hello), ("client", Chapter::ClientShown)]);
+}
+
+#[test]
 fn the_words_for_tls_1_2_are_those_of_tls_1_2() {
     let story = tell(&folder().join("tls1_2-p256-mutual.pcap"), Keys::default()).stories.remove(0);
     let sentence = |entry: &str| {
@@ -167,4 +175,17 @@ fn who_could_read_a_recording_later_follows_from_what_was_agreed_on() {
     assert!(new.contains("stolen later, opens nothing") && !new.contains(tickets), "the new one");
     assert!(new.contains("A future quantum computer could open it"));
     assert!(!page("p256-no-cipher").contains("Who could read"), "nothing was agreed on");
+    // Where the client sends the secret under the server's key, that key opens a tunnel's packets too.
+    let mut tunnel = tell(&folder().join("openvpn-udp-sha256-tls12.pcap"), given_key());
+    let story = &mut tunnel.stories[0];
+    let exchange = |entry: &str| {
+        story.steps.iter().position(|step| step.entry == entry).expect("it is in the clear")
+    };
+    let (hello, sent) = (exchange("server_hello_old"), exchange("client_key_exchange"));
+    assert!(hello < sent);
+    let mut suites = story.steps[hello].fields.iter_mut();
+    let suite = suites.find(|field| field.name == "cipher_suite").expect("it is chosen");
+    suite.meaning = Some("TLS_RSA_WITH_AES_256_GCM_SHA384".into());
+    let page = render::html(&tunnel);
+    assert!(page.contains("or gets it later, can read it, and the tunnel's packets too"), "{page}");
 }

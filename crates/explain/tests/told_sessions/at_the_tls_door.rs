@@ -1,8 +1,10 @@
 //! What a gateway keeps of the handshakes at its TLS door, held against what a capture with a key log tells of the same
 //! connection.
 
-use explain::kept::{Kept, Lack, MOST_KEPT, Meeting as AtTheGateway, Outcome, TlsHandshake};
-use explain::story::{Ending, Protocol, Stories, Story, VERSION};
+use explain::kept::{
+    Kept, Lack, LiveKey, MOST_KEPT, Meeting as AtTheGateway, Outcome, TlsHandshake,
+};
+use explain::story::{Chapter, Ending, KeyKind, Protocol, Stories, Story, VERSION};
 use explain::{KeyLog, Side, render};
 
 use crate::{entries, first, mail, tcp_pcap};
@@ -31,8 +33,78 @@ fn a_handshake_that_went_well_is_told_as_a_capture_with_its_keys_tells_it() {
     };
     assert_eq!(values(&own), values(&seen));
     assert_eq!(own.certificates.len(), seen.certificates.len());
+    // A gap stands in the part that it interrupts, and what means nothing in that of what follows it.
+    let last = own.steps.last().unwrap();
+    assert_eq!((last.chapter, last.readable_by.as_str()), (Chapter::Data, "the two ends only"));
+    let page = render::html(&stories(own.clone()));
+    assert!(page.contains("it counts the bytes") && !page.contains("No data was seen"), "{page}");
     assert_eq!(own.title, "A TLS 1.3 handshake");
     assert_eq!(own.ending, Ending::Done);
+}
+
+#[test]
+fn the_keys_of_an_open_connection_are_told_as_those_whose_they_are() {
+    let (said, log) = mail(&[]);
+    let log = without_the_clients_data(&log);
+    let kept = |said| {
+        let handshake = of(said, true, Some(Lack::Inside));
+        handshake.keep(KeyLog::parse(&log).unwrap()).unwrap()
+    };
+    // The last that the server says are its tickets.
+    let (kept, without_tickets) = (kept(&said[..]), kept(&said[..said.len() - 1]));
+    let began = 1_790_000_000_000_000;
+    let hour = 3_600_000_000;
+    let key = |kind, in_use, opens_until, closes| LiveKey {
+        kind,
+        handshake: 0,
+        cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
+        made: Some(began),
+        uses: Vec::new(),
+        in_use,
+        renews: None,
+        seals_from: None,
+        seals_until: None,
+        opens_until,
+        in_flight: None,
+        closes,
+    };
+    let keys = vec![
+        key(KeyKind::TlsTraffic, true, None, Some(began + 25 * hour)),
+        key(KeyKind::Resumption, false, Some(began + 3 * hour), None),
+    ];
+    let told = AtTheGateway { keys: keys.clone(), ..meeting(Ok(&kept), Outcome::Open) }.story();
+    let line = |id: &str| told.keys.iter().find(|key| key.id == id).expect("it is told").clone();
+    let ids: Vec<_> = told.keys.iter().map(|key| key.id.as_str()).collect();
+    assert_eq!(ids[2..4], ["tls0-traffic0-client", "tls0-traffic0-server"], "{ids:?}");
+    // Behind Finished its sender goes on, whether the gateway opens that or not.
+    let before = line("tls0-handshake-client");
+    assert_eq!(before.ends, before.uses.iter().map(|one| one.last).max());
+    assert_eq!(before.replaced_by.as_deref(), Some("tls0-traffic0-client"));
+    for page in [render::html(&stories(told.clone())), render::term(&stories(told), 400)] {
+        for said in [
+            "the client encrypts with it at this moment, and the gateway decrypts",
+            "the gateway encrypts with it at this moment, and the client decrypts",
+            "the gateway can open the ticket until at most +",
+            "it ends with the connection, whatever that carries, at +24 h",
+        ] {
+            assert!(page.contains(said), "{said}: {page}");
+        }
+        for said in ["packets under it", "newer key", "a while yet", "not seen"] {
+            let keys = page.split("how long they live").nth(1);
+            let keys = keys.or_else(|| page.split("\nKEYS").nth(1)).expect("its keys");
+            let keys = keys.to_lowercase();
+            let keys = keys.split("who could read").next().unwrap_or_default();
+            assert!(!keys.contains(said), "{said}: {keys}");
+        }
+    }
+    // One that was not given is not told, nor where it is not known.
+    let at_the_gateway = meeting(Ok(&without_tickets), Outcome::Open);
+    let told = AtTheGateway { keys: keys.clone(), ..at_the_gateway }.story();
+    let ids: Vec<_> = told.keys.iter().map(|key| key.id.as_str()).collect();
+    assert_eq!(ids[2..], ["tls0-traffic0-client", "tls0-traffic0-server"], "{ids:?}");
+    let told = AtTheGateway { keys, ..meeting(Err(Lack::OnlyFailures), Outcome::Open) }.story();
+    assert_eq!(told.keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["tls0-traffic"]);
+    assert_eq!(told.steps[0].chapter, Chapter::Hello, "TLS has no knock");
 }
 
 #[test]
@@ -105,18 +177,25 @@ fn of(said: &[(Side, Vec<u8>)], went_well: bool, rest: Option<Lack>) -> TlsHands
     TlsHandshake { pieces: pieces.collect(), after: None, went_well, lacks: false, rest }
 }
 
+fn stories(story: Story) -> Stories {
+    Stories { version: VERSION, stories: vec![story], left_out: Vec::new() }
+}
+
 fn story(kept: &Kept, outcome: Outcome) -> Story {
+    meeting(Ok(kept), outcome).story()
+}
+
+fn meeting(kept: Result<&Kept, Lack>, outcome: Outcome) -> AtTheGateway<'_> {
     AtTheGateway {
         protocol: Protocol::Tls,
         transport: "tcp",
         client: "192.0.2.7:40000".to_owned(),
         server: "192.0.2.1:443".to_owned(),
         at: 0,
-        kept: Ok(kept),
+        kept,
         judgements: Vec::new(),
         records: None,
         keys: Vec::new(),
         outcome,
     }
-    .story()
 }

@@ -70,6 +70,18 @@ fn a_gateway_tells_the_last_renewal_behind_the_first_handshake() {
     };
     assert_eq!(numbers(&own, 1), numbers(&seen, 2));
     assert_eq!(own.title, "An OpenVPN session with TLS 1.3 inside, renewed once");
+    // What was asked about a certificate stands in the one box that it has, and a number is of one packet.
+    let frames = |renewal: u32| {
+        let steps = own.steps.iter().filter(move |step| step.handshake == renewal);
+        steps.flat_map(|step| &step.basis).map(|place| place.frame)
+    };
+    assert!(frames(0).max() < frames(1).min(), "{:?}", frames(1).min());
+    let theirs = own.certificates.iter().filter(|one| one.shown_by == Side::Client);
+    assert!(theirs.clone().count() > 1);
+    assert!(theirs.clone().all(|one| one.inquiries[0].means == Means::Records));
+    let page =
+        render::html(&Stories { version: VERSION, stories: vec![own], left_out: Vec::new() });
+    assert_eq!(page.matches("<div class=\"box\">").count(), 2, "one of each side");
 }
 
 /// An optimised build says what it costs (`--release -- --nocapture`); this one, that it is a part only.

@@ -239,6 +239,10 @@ pub(crate) const TABLE: &[Row] = &[
         "keys[].plan.in_flight",
         Elsewhere("crates/tunnel/src/keys.rs", "a constant of the session's"),
     ),
+    is(
+        "keys[].plan.closes",
+        Elsewhere("interop/tests/explained_tls.rs", "the settings of a running gateway"),
+    ),
     // Certificates.
     is("certificates[].shown_by", Tshark("the sender of tls.handshake.certificate")),
     is("certificates[].step", ORDER),

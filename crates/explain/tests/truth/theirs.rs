@@ -22,6 +22,12 @@ pub(crate) struct Seen {
     pub(crate) data_cipher: Option<String>,
 }
 
+impl Seen {
+    fn is_vpn(&self) -> bool {
+        !self.packets.is_empty()
+    }
+}
+
 /// tshark's story of a recording.
 pub(crate) fn story(record: &Record) -> Value {
     let frames = match &record.cut {
@@ -221,7 +227,14 @@ fn tls_key(seen: &Seen, key: Key, used: Used, began: u64) -> Value {
         Key::Traffic(..) if next.is_none() => has(Key::Traffic(number + 1, by, 0)),
         _ => None,
     };
-    let rule = if renewed.is_some() { "renegotiation" } else { rule };
+    // Inside OpenVPN that is what brings the next one, unless a KeyUpdate has.
+    let by_another = seen.is_vpn() && kind == "tls_traffic" && next.is_none();
+    let rule = if by_another || renewed.is_some() { "renegotiation" } else { rule };
+    // Whoever has said Finished goes on under the next key, whether anything follows or not.
+    let finished = |step: &Step| {
+        step.from == by && ["client_finished", "server_finished"].contains(&step.entry)
+    };
+    let is_over = kind == "tls_handshake" && mine().any(finished);
     let born = match key {
         Key::Handshake(..) => first(seen, number, &["server_hello", "server_hello_resumed"], began),
         Key::Traffic(_, _, 0) => first(
@@ -239,6 +252,7 @@ fn tls_key(seen: &Seen, key: Key, used: Used, began: u64) -> Value {
         .find(|step| step.from == by && ["close_notify", "alert"].contains(&step.entry))
         .map(|step| step.at - began);
     let ends = match (next, renewed) {
+        _ if is_over => Some(used.last - began),
         (Some(_), _) => Some(used.last - began),
         (None, Some(_)) => None,
         (None, None) => said.or_else(|| goodbye(seen, began)),

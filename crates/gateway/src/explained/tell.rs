@@ -130,7 +130,11 @@ impl Explained {
         let with = session.serial.as_ref();
         let with = with.map_or_else(String::new, |serial| format!(" with certificate {serial}"));
         let sentence = format!("let in{whom}{with}; the session is number {}", session.id);
-        let judged = [sentence].into_iter().chain(open.rules);
+        let carried = format!(
+            "it has carried {} bytes from the client and {} to it until this moment",
+            session.bytes_in, session.bytes_out
+        );
+        let judged = [sentence, carried].into_iter().chain(open.rules);
         let records = session
             .serial
             .as_ref()

@@ -15,7 +15,7 @@ pub(super) fn open_session(info: &Info, server: &VirtualServer, now: Now) -> Ope
     let since = wall_time(now, info.since).millis().saturating_mul(1_000);
     let traffic = LiveKey {
         kind: KeyKind::TlsTraffic,
-        seals_until: seconds(server.max_age_seconds).map(|age| since + micros(age)),
+        closes: seconds(server.max_age_seconds).map(|age| since + micros(age)),
         ..key(info, since)
     };
     // The key that locks what a client comes back with changes so often, and the one before still opens.
@@ -46,6 +46,7 @@ fn key(info: &Info, since: u64) -> LiveKey {
         seals_until: None,
         opens_until: None,
         in_flight: None,
+        closes: None,
     }
 }
 

@@ -95,6 +95,7 @@ impl VpnHandle {
                 seals_until: key.seals_until.map(wall),
                 opens_until: key.opens_until.map(wall),
                 in_flight: key.in_flight.and_then(|of| u64::try_from(of.as_micros()).ok()),
+                closes: None,
             }
         };
         life.keys.iter().enumerate().map(key).collect()

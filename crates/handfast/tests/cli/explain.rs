@@ -77,9 +77,11 @@ fn a_handshake_of_our_own_is_told_with_the_staple_and_without_its_secrets() {
         return;
     };
     let text = cli.ok(&format!("explain tls localhost:{}", service.address.port()));
-    for said in
-        ["A TLS 1.3 HANDSHAKE", "CERTIFICATE of the server", "END: the handshake is complete."]
-    {
+    for said in [
+        "A TLS 1.3 HANDSHAKE",
+        "CERTIFICATE shown by the server",
+        "END: the handshake is complete.",
+    ] {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(text.contains("proof_is_right: 1") && !text.contains("proof_is_right: 0"), "{text}");
@@ -132,10 +134,10 @@ fn a_certificate_of_our_own_is_shown_to_a_server_that_asks_for_one() {
     };
     let at = format!("localhost:{}", service.address.port());
     let shown = cli.ok(&format!("explain tls {at} --as {profile}"));
-    assert!(shown.contains("CERTIFICATE of the client, its own"), "{shown}");
+    assert!(shown.contains("CERTIFICATE shown by the client in step"), "{shown}");
     assert!(shown.contains("CN=alice"), "{shown}");
     let nobody = cli.ok(&format!("explain tls {at}"));
-    assert!(!nobody.contains("CERTIFICATE of the client"), "{nobody}");
+    assert!(!nobody.contains("CERTIFICATE shown by the client"), "{nobody}");
 }
 
 #[test]

@@ -109,6 +109,8 @@ fn a_revoked_or_disabled_device_gets_no_profile() {
     cli.ok("device revoke alice");
     let complaint = cli.fails(4, "profile alice --out two");
     assert!(complaint.contains("was revoked on [DATE]"), "{complaint}");
+    // As the story of its refusal writes it.
+    assert!(cli.ok("profile alice/default --renew").contains("for alice/default"));
     cli.ok("user disable alice");
     let complaint = cli.fails(4, "profile alice --renew --out two");
     assert_eq!(

@@ -4,7 +4,7 @@
 use super::{Anchor, CHARACTER, Canvas, FONT, WIDTH, columns};
 use crate::render::time::span;
 use crate::render::words;
-use crate::story::{KeyLine, Side};
+use crate::story::{KeyKind, KeyLine, Plan, Side};
 
 const LEFT: u32 = 20;
 const RIGHT: u32 = WIDTH - 20;
@@ -32,7 +32,7 @@ pub(super) fn draw(canvas: &mut Canvas, keys: &[KeyLine]) {
         if let Some(next) = keys.iter().find(|next| Some(&next.id) == key.replaced_by.as_ref())
             && let Some(born) = next.born
         {
-            mark(canvas, x(born, &times), "replaced here");
+            mark(canvas, x(born, &times), "the next one is made here");
         }
     }
     canvas.text(
@@ -68,13 +68,18 @@ fn times(keys: &[KeyLine]) -> Vec<u64> {
 }
 
 fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
-    let cipher = key.cipher.as_deref().unwrap_or("cipher not seen");
+    let cipher = match (key.cipher.as_deref(), key.kind) {
+        (Some(cipher), _) => format!(", {cipher}"),
+        // What a ticket stands for encrypts nothing.
+        (None, KeyKind::Resumption) => String::new(),
+        (None, _) => ", cipher not seen".to_owned(),
+    };
     canvas.text(
         LEFT,
         canvas.y,
         Anchor::Start,
         "h",
-        &format!("{}: {}, {cipher}", key.id, key.kind.word()),
+        &format!("{}: {}{cipher}", key.id, key.kind.word()),
     );
     for (number, line) in lines(&life(key)).iter().enumerate() {
         // The last line of it stands where there is room for one.
@@ -86,11 +91,12 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
         canvas.y + 2 * FONT + 8,
         Anchor::Start,
         "q",
-        &format!("renewed by: {}", key.renewal.sentence()),
+        &format!("renewed by: {}", key.renewed_by()),
     );
     let top = canvas.y + 2 * FONT + 15;
     let begins = key.born.or_else(|| key.uses.iter().map(|one| one.first).min());
-    let end = key.ends.or_else(|| key.plan.and_then(|plan| plan.opens_until.or(plan.seals_until)));
+    let last = |plan: Plan| plan.opens_until.or(plan.seals_until).or(plan.closes);
+    let end = key.ends.or_else(|| key.plan.and_then(last));
     // Where its end was not seen it has no edge there: a key that nothing replaced may be in use yet.
     let used = key.uses.iter().map(|one| one.last).max();
     let seen = used.filter(|_| key.replaced_by.is_some()).map(|at| x(at, times));
@@ -120,11 +126,16 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
 /// What is planned for it, by whoever tells it of itself.
 fn due(key: &KeyLine) -> impl Iterator<Item = (u64, &'static str)> {
     let plan = key.plan.unwrap_or_default();
+    let opens = match key.kind {
+        KeyKind::Resumption => "the gateway can open the ticket no longer",
+        _ => "the gateway decrypts with it no longer",
+    };
     let due = [
         (plan.seals_from, "the gateway begins to encrypt with it"),
         (plan.renews, "renewal due"),
         (plan.seals_until, "the gateway encrypts with it no longer"),
-        (plan.opens_until, "the gateway decrypts with it no longer"),
+        (plan.opens_until, opens),
+        (plan.closes, "the connection is closed"),
     ];
     due.into_iter().filter_map(|(at, what)| at.map(|at| (at, what)))
 }
@@ -154,15 +165,18 @@ fn life(key: &KeyLine) -> String {
     let plan = key.plan.unwrap_or_default();
     said.extend(plan.renews.map(|at| format!("renewal due +{}", span(at))));
     said.extend(plan.seals_until.map(|at| format!("encrypts at most until +{}", span(at))));
+    let opens = if key.kind == KeyKind::Resumption { "opened at most" } else { "decrypts" };
     said.extend(plan.opens_until.map(|at| match plan.in_flight {
         Some(in_flight) => format!(
             "decrypts at most until +{}, or {} after both use the key after the next",
             span(at),
             span(in_flight)
         ),
-        None => format!("decrypts until +{}", span(at)),
+        None => format!("{opens} until +{}", span(at)),
     }));
+    said.extend(plan.closes.map(|at| format!("closed at the latest +{}", span(at))));
     said.extend(key.ends.map(|at| format!("ends +{}", span(at))));
+    said.extend(plan.seals_from.map(|at| format!("encrypts from +{} on", span(at))));
     said.extend(key.replaced_by.as_ref().map(|next| format!("then {next}")));
     if key.ends.is_none() && key.replaced_by.is_none() && key.plan.is_none() {
         said.push("its end was not seen".to_owned());
