@@ -154,7 +154,12 @@ for kind in rsa p256; do
   run $kind-revoked-client "$s $mutual -crl_check -CRL pki/$kind.crl -verify_return_error" "$c -tls1_3 $shows"
   # A hash that is not the usual one of the curve, which TLS 1.2 allows.
   [ $kind = p256 ] && run tls1_2-p256-hash384 "$s -tls1_2" "$c -tls1_2 -sigalgs ECDSA+SHA384:ECDSA+SHA256"
-  # Without an AEAD; such records are not opened, so no key is given to either reader.
+  # Without an AEAD, and with the code behind what is encrypted or inside it.
+  run tls1_2-$kind-cbc-behind "$s -tls1_2" "$c -tls1_2 -cipher ECDHE-$auth-AES128-SHA256" 'hello\nQ'
+  run tls1_2-$kind-cbc-inside "$s -tls1_2 -no_etm" "$c -tls1_2 -cipher ECDHE-$auth-AES128-SHA256" 'hello\nQ'
+  run tls1_2-$kind-cbc384-inside "$s -tls1_2 -no_etm" "$c -tls1_2 -cipher ECDHE-$auth-AES256-SHA384"
+  run tls1_2-$kind-cbc1-behind "$s -tls1_2" "$c -tls1_2 -cipher ECDHE-$auth-AES256-SHA"
+  run tls1_2-$kind-cbc1-inside "$s -tls1_2 -no_etm" "$c -tls1_2 -cipher ECDHE-$auth-AES128-SHA"
   run tls1_2-$kind-cbc-unlogged "$s -tls1_2" "$c -tls1_2 -cipher ECDHE-$auth-AES128-SHA256"
   run tls1_3-$kind-retry "$s -groups P-384" "$c -tls1_3 -groups X25519:P-384"
   run tls1_3-$kind-retry-mutual "$s -groups P-521 $mutual" "$c -tls1_3 -groups X25519:P-521 $shows"

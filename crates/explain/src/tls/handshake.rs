@@ -66,6 +66,8 @@ struct Chosen {
     number: u16,
     suite: Option<Suite>,
     random: [u8; 32],
+    /// Codes stand behind what is encrypted, where a suite has codes.
+    mac_behind: bool,
 }
 
 impl Chosen {
@@ -142,7 +144,9 @@ impl Handshake {
             None => OTHER_SIDE,
             _ if self.log.is_empty() => "no key log was given",
             _ if self.client.is_none() => OTHER_SIDE,
-            Some(Chosen { suite: None, .. }) => "records of this cipher suite are not opened here",
+            Some(Chosen { suite: None, .. }) => {
+                "records of this cipher suite, or of this version, are not opened here"
+            }
             _ => "the key log has no key that opens it",
         }
     }
@@ -238,8 +242,16 @@ impl Handshake {
         }
         self.transcript.add(message);
         let version = hello.chosen_version();
+        // What a suite does before TLS 1.2 is calculated in another way.
+        let suite = suite.filter(|_| version >= TLS12);
         let kind = self.kind_of(&hello, version == TLS13);
-        self.chosen = Some(Chosen { version, number, suite, random: hello.random });
+        self.chosen = Some(Chosen {
+            version,
+            number,
+            suite,
+            random: hello.random,
+            mac_behind: hello.puts_mac_behind(),
+        });
         if version == TLS13 {
             self.seal_new(lanes);
         }
@@ -290,7 +302,8 @@ impl Handshake {
     fn old_opener(&self, of: Side) -> Option<Opener> {
         let (suite, randoms) = (self.chosen.as_ref()?.suite?, self.randoms()?);
         let master = self.log.secret(Label::Master, randoms.client)?;
-        Opener::of_master_secret(suite, master, randoms, of == Side::Client)
+        let mac_behind = self.chosen.as_ref()?.mac_behind;
+        Opener::of_master_secret(suite, master, randoms, (of == Side::Client, mac_behind))
     }
 
     fn randoms(&self) -> Option<Randoms<'_>> {

@@ -20,6 +20,7 @@ const STATUS_REQUEST: u16 = 5;
 const GROUPS: u16 = 10;
 const SIGNATURES: u16 = 13;
 const ALPN: u16 = 16;
+const ENCRYPT_THEN_MAC: u16 = 22;
 const PSK: u16 = 41;
 const EARLY_DATA: u16 = 42;
 const VERSIONS: u16 = 43;
@@ -73,6 +74,11 @@ impl<'a> Hello<'a> {
         self.extension(VERSIONS)
             .and_then(|content| Reader::new(content).u16())
             .unwrap_or(self.version)
+    }
+
+    /// A server that agrees to codes behind what is encrypted (RFC 7366).
+    pub(crate) fn puts_mac_behind(&self) -> bool {
+        self.extension(ENCRYPT_THEN_MAC).is_some()
     }
 
     /// A client that sends data before the server has answered.

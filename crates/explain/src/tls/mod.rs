@@ -3,6 +3,7 @@
 //! It follows what the two ends did and enforces nothing: what it doesn't understand is a gap. Nothing here
 //! trusts a certificate; whether a proof is right is calculated, whether it is believed is not decided here.
 
+mod blocks;
 mod connection;
 mod handshake;
 mod hello;

@@ -1,7 +1,7 @@
 //! Opening records with the secrets of a key log: the key schedule of TLS 1.3 from its traffic secrets on, the
 //! PRF of TLS 1.2, and the AEADs of both.
 //!
-//! Suites without an AEAD are not opened. Nothing here decides anything: a record that can't be opened is a gap.
+//! Of suites without an AEAD those with AES in CBC are opened, in TLS 1.2. Nothing here decides anything: a record that can't be opened is a gap.
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce,
@@ -10,13 +10,20 @@ use aws_lc_rs::aead::{
 use aws_lc_rs::{digest, hkdf, hmac};
 use zeroize::Zeroizing;
 
+use super::blocks::{BlockCipher, Blocks};
 use crate::key_log::Secret;
 
 /// How a cipher suite encrypts and hashes.
 #[derive(Clone, Copy)]
 pub(crate) struct Suite {
-    aead: &'static Algorithm,
+    cipher: Cipher,
     hash: Hash,
+}
+
+#[derive(Clone, Copy)]
+enum Cipher {
+    Aead(&'static Algorithm),
+    Blocks(BlockCipher),
 }
 
 /// The hash of a suite.
@@ -33,9 +40,15 @@ impl Suite {
             0x009c | 0x009e | 0x1301 | 0xc02b | 0xc02f => (&AES_128_GCM, Hash::Sha256),
             0x009d | 0x009f | 0x1302 | 0xc02c | 0xc030 => (&AES_256_GCM, Hash::Sha384),
             0x1303 | 0xcca8 | 0xcca9 | 0xccaa => (&CHACHA20_POLY1305, Hash::Sha256),
-            _ => return None,
+            _ => return Suite::of_blocks(number),
         };
-        Some(Suite { aead, hash })
+        Some(Suite { cipher: Cipher::Aead(aead), hash })
+    }
+
+    fn of_blocks(number: u16) -> Option<Suite> {
+        let cipher = BlockCipher::known(number)?;
+        let hash = if cipher.is_sha384() { Hash::Sha384 } else { Hash::Sha256 };
+        Some(Suite { cipher: Cipher::Blocks(cipher), hash })
     }
 
     pub(crate) fn hash(self) -> Hash {
@@ -76,9 +89,18 @@ impl Hash {
 
 /// One direction's key.
 pub(crate) struct Opener {
+    key: Key,
+    sequence: u64,
+}
+
+enum Key {
+    Aead(Aead),
+    Blocks(Box<Blocks>),
+}
+
+struct Aead {
     key: LessSafeKey,
     iv: [u8; NONCE_LEN],
-    sequence: u64,
     form: Form,
 }
 
@@ -95,10 +117,11 @@ enum Form {
 impl Opener {
     /// The key of a traffic secret (RFC 8446, 7.3).
     pub(crate) fn of_traffic_secret(suite: Suite, secret: &Secret) -> Option<Opener> {
+        let Cipher::Aead(aead) = suite.cipher else { return None };
         let secret = hmac::Key::new(suite.hash.mac(), secret.bytes());
-        let key = expand_once(&secret, b"key", suite.aead.key_len())?;
+        let key = expand_once(&secret, b"key", aead.key_len())?;
         let iv = expand_once(&secret, b"iv", NONCE_LEN)?;
-        Self::new(suite, &key, &iv, Form::New)
+        Self::new(aead, &key, &iv, Form::New)
     }
 
     /// The key of a client or a server in TLS 1.2 (RFC 5246, 6.3).
@@ -106,28 +129,44 @@ impl Opener {
         suite: Suite,
         master: &Secret,
         randoms: Randoms<'_>,
-        of_client: bool,
+        (of_client, mac_behind): (bool, bool),
     ) -> Option<Opener> {
-        let (form, iv_length) = match suite.aead == &CHACHA20_POLY1305 {
-            true => (Form::OldChaCha, NONCE_LEN),
-            false => (Form::OldGcm, 4),
+        let (mac_length, key_length, iv_length, form) = match suite.cipher {
+            Cipher::Blocks(cipher) => (cipher.mac_length(), cipher.key_length, 0, Form::OldGcm),
+            Cipher::Aead(aead) if aead == &CHACHA20_POLY1305 => {
+                (0, aead.key_len(), NONCE_LEN, Form::OldChaCha)
+            }
+            Cipher::Aead(aead) => (0, aead.key_len(), 4, Form::OldGcm),
         };
-        let key_length = suite.aead.key_len();
         let seed = [randoms.server.as_slice(), randoms.client].concat();
-        let block =
-            prf(suite.hash, master.bytes(), b"key expansion", &seed, 2 * (key_length + iv_length));
-        let (keys, ivs) = block.split_at_checked(2 * key_length)?;
-        let (client_key, server_key) = keys.split_at_checked(key_length)?;
-        let (client_iv, server_iv) = ivs.split_at_checked(iv_length)?;
-        let (key, salt) = if of_client { (client_key, client_iv) } else { (server_key, server_iv) };
-        let mut iv = [0; NONCE_LEN];
-        iv.iter_mut().zip(salt).for_each(|(to, from)| *to = *from);
-        Self::new(suite, key, &iv, form)
+        let length = 2 * (mac_length + key_length + iv_length);
+        let block = prf(suite.hash, master.bytes(), b"key expansion", &seed, length);
+        // Of each the client's, and then the server's.
+        let mut rest = block.as_slice();
+        let mut next = |length: usize| {
+            let (both, behind) = rest.split_at_checked(2 * length)?;
+            rest = behind;
+            let (client, server) = both.split_at_checked(length)?;
+            Some(if of_client { client } else { server })
+        };
+        let (mac, key, salt) = (next(mac_length)?, next(key_length)?, next(iv_length)?);
+        match suite.cipher {
+            Cipher::Aead(aead) => {
+                let mut iv = [0; NONCE_LEN];
+                iv.iter_mut().zip(salt).for_each(|(to, from)| *to = *from);
+                Self::new(aead, key, &iv, form)
+            }
+            Cipher::Blocks(cipher) => {
+                let blocks = Blocks::new(cipher, key, mac, mac_behind)?;
+                Some(Opener { key: Key::Blocks(Box::new(blocks)), sequence: 0 })
+            }
+        }
     }
 
-    fn new(suite: Suite, key: &[u8], iv: &[u8], form: Form) -> Option<Opener> {
-        let key = LessSafeKey::new(UnboundKey::new(suite.aead, key).ok()?);
-        Some(Opener { key, iv: iv.try_into().ok()?, sequence: 0, form })
+    fn new(aead: &'static Algorithm, key: &[u8], iv: &[u8], form: Form) -> Option<Opener> {
+        let key = LessSafeKey::new(UnboundKey::new(aead, key).ok()?);
+        let key = Key::Aead(Aead { key, iv: iv.try_into().ok()?, form });
+        Some(Opener { key, sequence: 0 })
     }
 
     /// The kind of content and the content of a record, which is opened where it stands. One that fails doesn't count.
@@ -136,42 +175,58 @@ impl Opener {
         header: [u8; 5],
         record: &'a mut [u8],
     ) -> Option<(u8, &'a [u8])> {
-        let (nonce, sealed) = self.nonce(record)?;
+        let opened = match &self.key {
+            Key::Aead(aead) => aead.open(self.sequence, header, record)?,
+            Key::Blocks(blocks) => (header[0], blocks.open(self.sequence, header, record)?),
+        };
+        self.sequence = self.sequence.checked_add(1)?;
+        Some(opened)
+    }
+}
+
+impl Aead {
+    fn open<'a>(
+        &self,
+        sequence: u64,
+        header: [u8; 5],
+        record: &'a mut [u8],
+    ) -> Option<(u8, &'a [u8])> {
+        let (nonce, sealed) = self.nonce(sequence, record)?;
         let opened = match self.form {
             Form::New => self.key.open_in_place(nonce, Aad::from(header), sealed),
             Form::OldGcm | Form::OldChaCha => {
-                let aad = self.authenticated_old(header, sealed.len())?;
+                let aad = self.authenticated_old(sequence, header, sealed.len())?;
                 self.key.open_in_place(nonce, Aad::from(aad), sealed)
             }
         };
         let opened = opened.ok()?;
-        self.sequence = self.sequence.checked_add(1)?;
         match self.form {
             Form::New => without_padding(opened),
             Form::OldGcm | Form::OldChaCha => Some((header[0], opened)),
         }
     }
 
-    fn nonce<'a>(&self, sealed: &'a mut [u8]) -> Option<(Nonce, &'a mut [u8])> {
+    fn nonce<'a>(&self, sequence: u64, sealed: &'a mut [u8]) -> Option<(Nonce, &'a mut [u8])> {
         let mut nonce = self.iv;
         if self.form == Form::OldGcm {
             let (explicit, rest) = sealed.split_at_mut_checked(8)?;
             nonce.iter_mut().skip(4).zip(explicit).for_each(|(to, from)| *to = *from);
             return Some((Nonce::assume_unique_for_key(nonce), rest));
         }
-        nonce
-            .iter_mut()
-            .skip(4)
-            .zip(self.sequence.to_be_bytes())
-            .for_each(|(to, from)| *to ^= from);
+        nonce.iter_mut().skip(4).zip(sequence.to_be_bytes()).for_each(|(to, from)| *to ^= from);
         Some((Nonce::assume_unique_for_key(nonce), sealed))
     }
 
     /// What is authenticated beside the content in TLS 1.2 (RFC 5246, 6.2.3.3).
-    fn authenticated_old(&self, header: [u8; 5], sealed_length: usize) -> Option<Vec<u8>> {
+    fn authenticated_old(
+        &self,
+        sequence: u64,
+        header: [u8; 5],
+        sealed_length: usize,
+    ) -> Option<Vec<u8>> {
         let length = sealed_length.checked_sub(self.key.algorithm().tag_len())?;
         let length = u16::try_from(length).ok()?.to_be_bytes();
-        Some([&self.sequence.to_be_bytes()[..], &header[..3], &length].concat())
+        Some([&sequence.to_be_bytes()[..], &header[..3], &length].concat())
     }
 }
 

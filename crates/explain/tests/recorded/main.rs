@@ -21,7 +21,7 @@ use std::sync::Arc;
 use explain::KeyLog;
 use explain::capture::{CaptureError, Keys, Known, read};
 use explain::render;
-use explain::story::{Ending, Source, Stories, Story};
+use explain::story::{Ending, Source, Step, Stories, Story};
 use testkit::secrets::{Secrets, of_key_log};
 
 use recordings::{captures, folder, given_key, keys_of, name, outputs, tell};
@@ -85,6 +85,33 @@ fn a_changed_byte_of_a_signed_message_makes_its_proof_wrong() {
         exchange.fields.iter().any(|field| field.name == "proof_is_right" && field.value == "0")
     );
     assert!(exchange.proves.contains("it is wrong"), "{}", exchange.proves);
+}
+
+#[test]
+fn a_record_of_a_block_cipher_is_opened_only_where_its_code_fits() {
+    for recording in ["tls1_2-p256-cbc-inside", "tls1_2-rsa-cbc1-behind"] {
+        let capture = folder().join(format!("{recording}.pcap"));
+        let whole = fs::read(&capture).unwrap();
+        let of = |bytes: &[u8]| {
+            let log = KeyLog::parse(&fs::read_to_string(keys_of(&capture)).unwrap()).unwrap();
+            let known = Known { log: Arc::new(log), ..Known::default() };
+            read(bytes, known).unwrap().stories.remove(0)
+        };
+        let story = of(&whole);
+        let is_clients = |step: &&Step| step.entry == "client_finished";
+        let finished = story.steps.iter().find(is_clients).unwrap();
+        let place = finished.basis[0];
+        let begins = file_offset(&whole, place.frame) + place.offset as usize;
+        // Behind the header, in the first block, in the content, and the last byte.
+        for at in [5, 21, 40, place.length as usize - 1] {
+            let mut changed = whole.clone();
+            changed[begins + at] ^= 1;
+            let told = of(&changed);
+            assert!(told.steps.iter().all(|step| step.entry != "client_finished"), "{at}");
+            let sealed = told.steps.iter().find(|step| step.entry == "sealed").unwrap();
+            assert_eq!(sealed.source, Source::Gap, "{recording}: {at}");
+        }
+    }
 }
 
 #[test]

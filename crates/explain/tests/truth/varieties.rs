@@ -30,7 +30,12 @@ pub(crate) const KINDS: &[&[&str]] = &[
     &["tls1_2", "p384", "hash256"],
     &["tls1_2", "rsa1024"],
     &["tls1_3", "rsa1024"],
-    &["tls1_2", "cbc"],
+    &["tls1_2", "rsa", "cbc", "behind"],
+    &["tls1_2", "p256", "cbc", "inside"],
+    &["tls1_2", "p256", "cbc384", "inside"],
+    &["tls1_2", "rsa", "cbc1", "behind"],
+    &["tls1_2", "rsa", "cbc1", "inside"],
+    &["tls1_2", "cbc", "unlogged"],
     &["expired", "client"],
     &["revoked", "server"],
     &["no", "cipher"],
@@ -178,6 +183,16 @@ const PROMISES: &[Promise] = &[
     ("unlogged", None, "what can't be opened", |read| read.has("sealed") || read.has("not_read")),
     ("cbc", None, "a cipher of CBC", |read| {
         ["tlsecdhersawithaes128cbcsha256", "tlsecdheecdsawithaes128cbcsha256"]
+            .iter()
+            .any(|suite| read.hello("cipher_suite", suite))
+    }),
+    ("inside", None, "a code inside what is encrypted", |read| !read.hello("extension", "22")),
+    ("behind", None, "a code behind what is encrypted", |read| read.hello("extension", "22")),
+    ("cbc384", None, "a cipher of CBC with SHA-384", |read| {
+        read.hello("cipher_suite", "0xc024") || read.hello("cipher_suite", "0xc028")
+    }),
+    ("cbc1", None, "a cipher of CBC with SHA-1", |read| {
+        ["0xc009", "0xc00a", "0xc013", "0xc014"]
             .iter()
             .any(|suite| read.hello("cipher_suite", suite))
     }),
