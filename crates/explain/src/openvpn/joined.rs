@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_piece_in_which_everything_looks_possible_is_done_with_soon() {
         let mut hostile = vec![0x20; 60_000];
-        hostile.extend([0; 40]);
+        hostile.extend([0; 2_000]);
         assert_eq!(Sender::default().stride(&hostile), None);
     }
 
