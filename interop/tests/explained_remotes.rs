@@ -2,6 +2,7 @@
 //! capture`: each try is a story, and a capture of them with its key log tells the same ones.
 
 mod forged;
+mod told;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -51,6 +52,7 @@ fn where_udp_is_blocked_the_try_is_told_and_behind_it_the_handshake_over_tcp() {
     let mend = blocked["ending"]["mends"][0].to_string();
     assert!(mend.contains("Over TCP the same server answered"), "{mend}");
     is_whole(over_tcp);
+    told::hold("vpn-over-tcp", &json);
 }
 
 #[test]

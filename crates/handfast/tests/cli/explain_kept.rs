@@ -21,7 +21,9 @@ fn a_handshake_with_a_gateway_is_told_again_from_what_was_kept_of_it() {
     let cli = Cli::new();
     let gateway = Gateway::open(&Authority::new("a CA"));
     fs::write(cli.path("alice.ovpn"), gateway.profile()).unwrap();
-    let look = cli.ok(&format!("explain vpn alice.ovpn {KEPT}"));
+    // Of one that others may read the second command would say so.
+    fs::set_permissions(cli.path("alice.ovpn"), Permissions::from_mode(0o600)).unwrap();
+    let look = keeps(&cli, &format!("explain vpn alice.ovpn {KEPT}"));
     let read = cli.ok(&format!("{AGAIN} --tls-auth alice.ovpn"));
     assert_eq!(told(&look), told(&read));
     let (log, keys) = gateway.secrets();
@@ -50,7 +52,7 @@ fn a_handshake_with_a_tls_server_is_told_again_from_what_was_kept_of_it() {
         return println!("SKIP {name}: no openssl");
     };
     let at = format!("localhost:{}", service.address.port());
-    let look = cli.ok(&format!("explain tls {at} {KEPT}"));
+    let look = keeps(&cli, &format!("explain tls {at} {KEPT}"));
     assert_eq!(told(&look), told(&cli.ok(AGAIN)));
     let log = fs::read_to_string(cli.path("wire.keys")).unwrap();
     let search = Secrets::of(of_key_log(&log));
@@ -66,7 +68,7 @@ fn what_is_kept_is_its_owners_alone_and_written_over_nothing() {
     let gateway = Gateway::open(&Authority::new("a CA"));
     fs::write(cli.path("alice.ovpn"), gateway.profile()).unwrap();
     let vpn = "explain vpn alice.ovpn --short";
-    cli.ok(&format!("{vpn} --capture wire.pcap --keylog wire.keys"));
+    keeps(&cli, &format!("{vpn} --capture wire.pcap --keylog wire.keys"));
     for file in ["wire.pcap", "wire.keys"] {
         let mode = fs::metadata(cli.path(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
@@ -114,6 +116,14 @@ fn a_try_at_which_nothing_could_be_said_leaves_no_file_in_the_way_of_the_next() 
     let failed = cli.fails(12, "explain vpn alice.ovpn --capture wire.pcap --keylog wire.keys");
     assert!(failed.contains("no server of the profile has an address"), "{failed}");
     assert!(!cli.path("wire.pcap").exists() && !cli.path("wire.keys").exists());
+}
+
+/// Runs it, and gives what it prints; how much is kept is said beside that.
+fn keeps(cli: &Cli, words: &str) -> String {
+    let ran = cli.run(words);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.err.starts_with("wire.pcap: ") && ran.err.ends_with(" packets\n"), "{ran:?}");
+    ran.out
 }
 
 /// What a story says whoever tells it: steps with their values, times, keys, frames and bytes; keys; the end.
