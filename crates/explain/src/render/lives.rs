@@ -42,7 +42,7 @@ fn carried(key: &KeyLine) -> String {
             format!(" It carried {count} packets, from +{} to +{}.", span(first), span(last))
         }
         (Some(first), _) => format!(" It carried one packet, at +{}.", span(first)),
-        _ => " No packet was sent under it.".to_owned(),
+        _ => " No packet under it was seen.".to_owned(),
     }
 }
 

@@ -97,7 +97,7 @@ fn a_key_that_no_packet_was_sent_under_is_listed_with_its_birth_and_its_end() {
     assert_eq!((key.born, key.ends), (at("server_key_message"), at("exit")));
     assert!(key.born.is_some() && key.ends.is_some() && key.cipher.is_some(), "{key:?}");
     let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
-    assert!(render::html(&stories).contains("No packet was sent under it."));
+    assert!(render::html(&stories).contains("No packet under it was seen."));
     let refused = Meeting::new(Admit::No).run(&[]).story();
     assert!(refused.keys.iter().all(|key| key.kind != KeyKind::Data), "{:?}", refused.keys);
 }

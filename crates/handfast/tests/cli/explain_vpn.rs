@@ -67,7 +67,7 @@ fn the_key_of_a_tunnel_that_carried_nothing_is_listed_with_what_would_renew_it()
         let told = cli.ok("explain vpn alice.ovpn");
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
         for said in
-            ["data0: data channel key, AES-256-GCM. Made: +", "No packet was sent under it.", says]
+            ["data0: data channel key, AES-256-GCM. Made: +", "No packet under it was seen.", says]
         {
             assert!(told.contains(said), "{said}: {told}");
         }
