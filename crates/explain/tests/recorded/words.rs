@@ -1,6 +1,10 @@
 //! What is said of a step: what was seen and no more, in the words of its version and program.
 
-use explain::capture::Keys;
+use std::fs;
+use std::sync::Arc;
+
+use explain::KeyLog;
+use explain::capture::{Keys, Known, read};
 use explain::render;
 use explain::story::{Chapter, Ending, Means, Source, Stories, Story, Wrapping};
 
@@ -105,6 +109,30 @@ fn what_means_nothing_confirms_nothing_and_stands_with_what_its_sender_says_next
     let leftovers = story.steps.iter().filter(|step| step.entry == "disguise");
     let places: Vec<_> = leftovers.map(|step| (step.from.word(), step.chapter)).collect();
     assert_eq!(places, [("server", Chapter::Hello), ("client", Chapter::ClientShown)]);
+}
+
+#[test]
+fn what_is_said_of_a_handshake_holds_of_its_own_kind() {
+    let story = |recording: &str, log: KeyLog| {
+        let file = fs::read(folder().join(format!("{recording}.pcap"))).unwrap();
+        let known = Known { log: Arc::new(log), ..Known::default() };
+        read(file.as_slice(), known).unwrap().stories.remove(0)
+    };
+    // Without a key log the Finished of TLS 1.2 can't be read; certificates could.
+    let old = story("tls1_2-p256-mutual", KeyLog::default());
+    let sealed: Vec<_> = old.steps.iter().filter(|step| step.entry == "sealed").collect();
+    assert_eq!(sealed.len(), 2);
+    for step in sealed {
+        assert_eq!(step.chapter, Chapter::Finished);
+        assert!(step.leaves_open.ends_with("Certificates stood in the clear before."), "{step:?}");
+    }
+    // Where nobody shows a certificate, no part is about one.
+    let resumed = tell(&folder().join("tls1_3-p256-resumed.pcap"), Keys::default());
+    let is_resumed = |story: &&Story| story.title.contains("both had before");
+    let resumed = resumed.stories.iter().find(is_resumed).expect("it is in there");
+    assert!(resumed.steps.iter().all(|step| step.chapter != Chapter::ServerShown), "{resumed:?}");
+    let finished = resumed.steps.iter().find(|step| step.entry == "server_finished").unwrap();
+    assert!(finished.leaves_open.ends_with("none is shown now."), "{finished:?}");
 }
 
 #[test]
