@@ -136,7 +136,7 @@ pub enum Command {
     KeyNew {
         /// Which peer.
         peer: PeerRef,
-        /// Its place, which must be free. A fourth key pushes out the oldest that doesn't seal.
+        /// Its place, which must be free.
         key_id: KeyId,
         /// The algorithm.
         cipher: Cipher,

@@ -1,4 +1,4 @@
-//! One peer: where it is, what it may do, up to three generations of keys, and its clock marks.
+//! One peer: where it is, what it may do, its keys, and its clock marks.
 //!
 //! Not here: which peer a packet belongs to (`table`), and what becomes of opened packets
 //! (`worker`).
@@ -169,7 +169,7 @@ impl Alive {
     }
 }
 
-/// One generation of keys in its place.
+/// One generation of keys.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) id: KeyId,
@@ -180,8 +180,6 @@ pub(crate) struct Key {
     used: bool,
     /// The share that was spent at the last warning, or just before the first.
     warned_at: u8,
-    /// Order of installation.
-    serial: u64,
 }
 
 impl Key {
@@ -194,52 +192,43 @@ impl Key {
     }
 }
 
-/// The key generations of a peer: one being replaced, one in use, one being agreed on.
+/// The keys of a peer, each in the place of its id: whoever made them says how long one opens, and there is room for as
+/// many as there are ids.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    places: [Option<Box<Key>>; 3],
-    sealing: Option<usize>,
-    installed: u64,
+    places: [Option<Box<Key>>; IDS],
+    sealing: Option<KeyId>,
 }
 
 impl Keys {
     /// Whether there is a key of this id. It has to go before another takes the id: the same material
     /// installed twice would count its packet ids, and with them its nonces, from the start again.
     pub(crate) fn has(&self, id: KeyId) -> bool {
-        self.place_of(id).is_some()
+        self.places[place(id)].is_some()
     }
 
-    /// Installs a key in a free place, else in that of the oldest key that isn't sealing.
+    /// Installs a key.
     pub(crate) fn install(&mut self, id: KeyId, seal: SealKey, open: OpenKey, fresh: bool) {
-        let at = self.free_place().unwrap_or_else(|| self.oldest());
         // The peer can't know a replaced key's successor yet.
-        self.sealing = self.sealing.filter(|sealing| *sealing != at);
-        self.installed += 1;
-        let serial = self.installed;
-        self.places[at] = Some(Box::new(Key {
-            id,
-            seal,
-            open,
-            fresh,
-            used: false,
-            warned_at: NEARLY_USED_UP - 1,
-            serial,
-        }));
+        self.sealing = self.sealing.filter(|sealing| *sealing != id);
+        let warned_at = NEARLY_USED_UP - 1;
+        self.places[place(id)] =
+            Some(Box::new(Key { id, seal, open, fresh, used: false, warned_at }));
     }
 
     /// Seals with `id` from now on; false if there is no such key.
     pub(crate) fn swap_to(&mut self, id: KeyId) -> bool {
-        let at = self.place_of(id);
-        self.sealing = at.or(self.sealing);
-        at.is_some()
+        let is_there = self.has(id);
+        if is_there {
+            self.sealing = Some(id);
+        }
+        is_there
     }
 
     /// False if there is no such key.
     pub(crate) fn delete(&mut self, id: KeyId) -> bool {
-        let Some(at) = self.place_of(id) else { return false };
-        self.places[at] = None;
-        self.sealing = self.sealing.filter(|sealing| *sealing != at);
-        true
+        self.sealing = self.sealing.filter(|sealing| *sealing != id);
+        self.places[place(id)].take().is_some()
     }
 
     pub(crate) fn can_seal(&self) -> bool {
@@ -247,23 +236,17 @@ impl Keys {
     }
 
     pub(crate) fn by_id(&mut self, id: KeyId) -> Option<&mut Key> {
-        self.places.iter_mut().flatten().map(Box::as_mut).find(|key| key.id == id)
+        self.places[place(id)].as_deref_mut()
     }
 
     pub(crate) fn sealing(&mut self) -> Option<&mut Key> {
-        self.places.get_mut(self.sealing?)?.as_deref_mut()
+        self.by_id(self.sealing?)
     }
+}
 
-    fn place_of(&self, id: KeyId) -> Option<usize> {
-        self.places.iter().position(|place| place.as_ref().is_some_and(|key| key.id == id))
-    }
+/// An id has three bits.
+const IDS: usize = 8;
 
-    fn free_place(&self) -> Option<usize> {
-        self.places.iter().position(Option::is_none)
-    }
-
-    fn oldest(&self) -> usize {
-        let age = |at: &usize| self.places[*at].as_ref().map(|key| key.serial);
-        (0..self.places.len()).filter(|at| Some(*at) != self.sealing).min_by_key(age).unwrap_or(0)
-    }
+fn place(id: KeyId) -> usize {
+    usize::from(id.get()) % IDS
 }

@@ -2,7 +2,7 @@
 //!
 //! User space is one ([`super::user_space`]): workers that share out the peers among themselves. Another
 //! may stand behind it, as the kernel; so peers are named by slot and generation, the verbs are close to
-//! those of Linux's `ovpn` driver (a peer has up to three keys here, and one is named to seal with), and
+//! those of Linux's `ovpn` driver (a peer has up to eight keys here, and one is named to seal with), and
 //! how workers hand packets over is not asked of it. `tests/data_plane.rs` has one in memory.
 //!
 //! Invariants: what a peer sends on being told of a key, and what is answered to that, is looked at after the

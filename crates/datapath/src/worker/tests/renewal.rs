@@ -142,7 +142,11 @@ impl Link {
         let material = KeyMaterial::from_bytes(&bytes).unwrap();
         let role = [Role::TlsServer, Role::TlsClient][side];
         let (peer, key_id, cipher) = (peer(0, 1), self.key_id(), CIPHER);
+        let former = self.newest.checked_sub(3).map(id_of);
         let rig = &mut self.sides[side];
+        if let Some(key_id) = former {
+            rig.apply(Command::KeyDel { peer, key_id });
+        }
         rig.apply(Command::KeyNew { peer, key_id, cipher, material, role, fresh: true });
         let refused = |notice: &Notice| matches!(notice, Notice::Refused { .. });
         assert!(!rig.notices().iter().any(refused));
@@ -155,9 +159,8 @@ impl Link {
         (self.seals[side], self.sealing[side]) = (true, self.newest);
     }
 
-    /// 0 is the first key's alone.
     fn key_id(&self) -> KeyId {
-        (0..self.newest).fold(KeyId::FIRST, |id, _| id.next())
+        id_of(self.newest)
     }
 
     fn drain(&mut self) {
@@ -172,6 +175,11 @@ impl Link {
     fn lost(&self) -> [usize; 2] {
         [self.sent[0] - self.came[1], self.sent[1] - self.came[0]]
     }
+}
+
+/// 0 is the first key's alone.
+fn id_of(key: u32) -> KeyId {
+    (0..key).fold(KeyId::FIRST, |id, _| id.next())
 }
 
 fn gateway() -> Endpoint {
