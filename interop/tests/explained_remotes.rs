@@ -160,9 +160,10 @@ fn is_the_same(looked: &Value, read: &Value) {
     for name in steps {
         assert_eq!(each(looked, name), each(read, name), "{name}");
     }
-    for name in ["transport", "client", "server", "began", "keys", "certificates"] {
+    for name in ["transport", "client", "server", "began", "keys"] {
         assert_eq!(looked[name], read[name], "{name}");
     }
+    assert_eq!(shown(looked), shown(read), "certificates");
     let frames = |story: &Value| {
         let basis = each(story, "basis").into_iter();
         let places = basis.flat_map(|places| places.as_array().cloned().unwrap_or_default());
@@ -172,6 +173,18 @@ fn is_the_same(looked: &Value, read: &Value) {
     assert_eq!(each(looked, "bytes"), each(read, "bytes"));
     assert_eq!(looked["ending"]["how"], read["ending"]["how"]);
     assert_eq!(looked["ending"]["code"], read["ending"]["code"]);
+}
+
+/// Its certificates, but for the sentences on whether they still hold: a look has its profile's CA, by which it checks the
+/// staple, and a capture has none.
+fn shown(story: &Value) -> Value {
+    let mut certificates = story["certificates"].clone();
+    for one in certificates.as_array_mut().into_iter().flatten() {
+        for inquiry in one["inquiries"].as_array_mut().into_iter().flatten() {
+            inquiry["sentence"].take();
+        }
+    }
+    certificates
 }
 
 /// The tunnel was agreed on, and goodbye said.
