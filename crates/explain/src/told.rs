@@ -47,8 +47,7 @@ impl Told {
 }
 
 /// Of a connection that its gateway tells.
-const CARRIED: &str =
-    "What they say, the gateway carries and neither reads nor keeps; it counts the bytes.";
+const CARRIED: &str = "What they say, the gateway passes on; it looks at none of it and keeps none, and counts the bytes.";
 
 /// Of a handshake that failed, where its gateway did not keep how far it came.
 const NOT_KEPT: &str = "Whether it came to that is not known here: the gateway did not keep it.";
@@ -85,7 +84,7 @@ const VPN: &[Told] = &[
     },
     Told {
         told: "The server checks its signature against the CA's certificate, and looks into the list of revoked ones.",
-        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key. Whether it looks into a list can't be seen on the wire.",
+        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key. Whether it looks into a list can't be seen on the wire; where the gateway itself tells, its records stand below.",
         unseen: "",
         kinds: &[Kind::ClientCertificateVerify, Kind::ClientFinished],
         with: None,
@@ -106,7 +105,7 @@ const VPN: &[Told] = &[
     },
     Told {
         told: "Both are sure of each other, as far as they trust the CA.",
-        correction: "Then they agree on the key for the tunnel's packets, which is none of the TLS keys, and is renewed within an hour unless a setting says otherwise.",
+        correction: "By then they have agreed on the key for the tunnel's packets, which is none of the TLS keys, and is renewed within an hour unless a setting says otherwise.",
         unseen: "Here it did not come to that. Else they then agree on the key for the tunnel's packets, which is none of the TLS keys.",
         kinds: &[Kind::PushReply, Kind::DataBegins],
         with: None,

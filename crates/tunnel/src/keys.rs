@@ -251,6 +251,7 @@ mod tests {
         keys.note_seen(id(0), NOW + IN_FLIGHT);
         keys.note_seen(id(0), LATER);
         renew(&mut keys, 1);
+        assert!(keys.lives()[0].seals_until.is_some(), "it seals, whatever comes of the next");
         keys.schedule(id(1), LATER);
         let life = |keys: &Keys, at: usize| {
             let key = &keys.lives()[at];
@@ -258,7 +259,8 @@ mod tests {
         };
         assert_eq!(life(&keys, 0), (0, Some(NOW), Some(NOW), Some(NOW + IN_FLIGHT)));
         assert_eq!(life(&keys, 1), (1, Some(NOW), None, None));
-        assert!(keys.lives()[0].seals_until.is_some(), "it seals, whatever comes of the next");
+        let lives = keys.lives();
+        assert_eq!((lives[0].seals_until, lives[1].seals_from), (None, Some(LATER)));
         keys.switch_due(LATER);
         assert_eq!(life(&keys, 1), (1, Some(NOW), Some(LATER), None));
         let lives = keys.lives();

@@ -37,7 +37,8 @@ pub struct KeyLife {
     pub seals: bool,
     /// When this side begins to seal with it, unless the peer uses it before.
     pub seals_from: Option<Duration>,
-    /// When this side seals with it no longer, whatever became of its renewal. Nothing of a key that it has done with.
+    /// When this side seals with it no longer, whatever became of its renewal. Nothing of a key that it has done with, or
+    /// whose successor has its moment.
     pub seals_until: Option<Duration>,
     /// When it stops opening at the latest; nothing before a newer generation has begun.
     pub opens_until: Option<Duration>,
@@ -68,8 +69,9 @@ impl Keys {
         self.held.iter().map(life).collect()
     }
 
-    /// Whether this side sealed with it, and does with another.
+    /// Whether this side sealed with it, and does with another or is about to.
     fn is_done_with(&self, key: &HeldKey) -> bool {
-        key.past.sealed.is_some() && self.sealing != Some(key.key_id)
+        let goes_on = self.sealing == Some(key.key_id) && self.switch.is_none();
+        key.past.sealed.is_some() && !goes_on
     }
 }

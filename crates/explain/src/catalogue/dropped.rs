@@ -86,7 +86,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "own_packet_dropped",
         chapter: Chapter::Dropped,
         title: "A packet on the gateway's own side, dropped",
-        sentence: "A packet that the gateway had to pass on, to a client or into its own machine, went no further; no session was refused or ended.",
+        sentence: "A packet that the gateway had to pass on, to a client or into its own machine, went no further; no session was refused.",
         terms: &[
             DROP,
             ("TUN", "the network interface between the tunnel and the gateway's own machine"),

@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ("SNI", "the server's name in the clear, so that one address can have many names"),
             ("random", "32 bytes that make this handshake unlike any other"),
         ],
-        proves: "Nothing yet. Anybody can send this.",
+        proves: "Nothing yet: no certificate and no signature is in it.",
         leaves_open: "Who either side is.",
         readable: Readable::Everybody,
         section: "RFC 8446, 4.1.2; RFC 5246, 7.4.1.2",
@@ -79,7 +79,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "server_hello",
         chapter: Chapter::Hello,
         title: "ServerHello (TLS 1.3)",
-        sentence: "The server chooses one cipher and sends its own half of the secret; from here on its messages are encrypted.",
+        sentence: "The server chooses one cipher and sends its own half of the secret; what it says of itself next is encrypted.",
         terms: &[
             (
                 "ephemeral key exchange",

@@ -8,7 +8,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "disguise",
         chapter: Chapter::Finished,
         title: "A leftover of TLS 1.2 (ChangeCipherSpec)",
-        sentence: "An empty message, still in the clear: it means nothing in TLS 1.3, and makes old boxes on the way take this for TLS 1.2.",
+        sentence: "A message without content, still in the clear: it means nothing in TLS 1.3; old boxes on the way then take this for TLS 1.2.",
         terms: &[(
             "middlebox",
             "a machine between the two that looks into connections and stops what it doesn't know",

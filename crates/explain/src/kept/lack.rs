@@ -55,7 +55,7 @@ impl Lack {
                 "TLS ends at the service behind the gateway, which reads the client's first message and can't open what follows"
             }
             Lack::Inside => {
-                "what is said inside TLS after the handshake is carried, and neither read nor kept"
+                "what is said inside TLS after the handshake is passed on, and neither looked at nor kept"
             }
             Lack::NoMessage => {
                 "no whole first message of TLS came, or too many were refused in that second for it to be read"

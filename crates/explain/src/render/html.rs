@@ -216,7 +216,7 @@ impl Page {
         if story.steps.iter().any(opened) {
             let how = match story.is_of_a_gateway() {
                 true => {
-                    "by one of them, the gateway, which checked all signatures itself and not a second time for this; it keeps values and no bytes, and counts frames from the first packet that it kept"
+                    "by one of them, the gateway, which checked the client's signature itself; it keeps values and no bytes, and counts frames from the first packet that it kept"
                 }
                 false => "with the key log of one of them",
             };

@@ -34,7 +34,7 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], own: Option<Side>) -> Entry {
             ..entry
         },
         Kind::EncryptedExtensions if fact.fields.is_empty() => Entry {
-            sentence: "The server grants none of the client's other wishes, such as a protocol inside: the list stands empty here, and is encrypted already.",
+            sentence: "Here the server would grant further wishes of the client, such as a protocol inside: the list is empty, and encrypted already.",
             ..entry
         },
         Kind::NewSessionTicket => ticket(fact, all, entry),
@@ -282,7 +282,7 @@ fn alert_proves(fact: &Fact, own: Option<Side>) -> &'static str {
     match fact.key {
         None if own == Some(fact.from) => "It is the word of the side that tells this.",
         Some(_) => {
-            "It comes from the other end: nobody else has the key that it is encrypted with."
+            "It comes from one of the two ends: nobody else has the key that it is encrypted with."
         }
         None => "Nothing: it is in the clear, so anybody on the way could have sent it.",
     }
@@ -302,7 +302,7 @@ fn goodbye(fact: &Fact, entry: Entry) -> Entry {
 fn carried(entry: Entry) -> Entry {
     Entry {
         title: "What is said inside",
-        sentence: "Whatever both say inside TLS from here on, the gateway carries to and from the service behind it; it neither reads nor keeps any.",
+        sentence: "The gateway decrypts what both say from here on, passes it on to the service behind it and back, and keeps none of it.",
         terms: &[(
             "traffic key",
             "encrypts what is said inside TLS, each direction its own; the gateway has both, since TLS ends at it",

@@ -104,7 +104,7 @@ fn unreadable(depth: u32, shown_by: Side) -> Certificate {
 /// Nobody was asked; that is said, so that nobody takes it for a yes.
 fn not_asked() -> [Inquiry; 3] {
     [
-        (Means::Staple, "The server brought no word of the CA along."),
+        (Means::Staple, "No word of the CA came along; a server brings one where it has been asked to, and has one."),
         (Means::Ocsp, "Nothing here shows that the CA was asked: that is another connection, of whoever checks."),
         (Means::Crl, "Whether a list of the CA was looked at can't be seen on the wire."),
     ]

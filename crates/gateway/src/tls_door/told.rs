@@ -52,11 +52,19 @@ fn key(info: &Info, since: u64) -> LiveKey {
 
 fn rules(info: &Info, server: &VirtualServer) -> Vec<String> {
     let closed = |what: &str, after: u32| {
-        seconds(after)
-            .map(|after| format!("{} closes it {what} {} s", server.label(), after.as_secs()))
+        seconds(after).map(|after| {
+            format!(
+                "by the settings of {} it is closed {what} {} s",
+                server.label(),
+                after.as_secs()
+            )
+        })
     };
     let until = info.until.map(|until| {
-        format!("it is closed with the client's certificate, on {}", until.to_seconds())
+        format!(
+            "if it still stands then, it is closed when the client's certificate ends, on {}",
+            until.to_seconds()
+        )
     });
     let all = [
         closed("after a silence of", server.idle_seconds),
