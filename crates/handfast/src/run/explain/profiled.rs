@@ -5,16 +5,15 @@ use client::Profile;
 use std::time::Duration;
 
 use clock::{Clock as _, SystemClock, Timestamp};
-use explain::Side;
 use explain::live::Shown as Seen;
-use explain::story::{Certificate, Judgement, KeyKind, Story};
+use explain::story::{Judgement, KeyKind, Story};
 use pki::{CaCertificate, NameRule, Refusal, ServerNameVerifier};
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::super::standing::{Shown, said_by_staple};
 use super::super::tls::{dates, staple};
-use super::tls::judgement;
-use super::{declined, inquiries};
+use super::declined;
+use super::tls::{answered, judgement};
 use crate::show::tls::Finding;
 
 /// Adds it to the story; and by which setting a tunnel of this profile would have its next key, where there is a first one.
@@ -22,11 +21,8 @@ pub(super) fn judge(profile: &Profile, seen: Option<Seen>, story: &mut Story) {
     let Some(shown) = seen.and_then(shown) else { return };
     let now = SystemClock.now().into();
     story.judgements.extend(findings(profile, &shown, now).into_iter().map(judgement));
-    let of_server = |one: &&mut Certificate| one.shown_by == Side::Server && one.depth == 0;
-    if let (Some(said), Some(certificate)) =
-        (said_by_staple(&shown, &cas(profile)), story.certificates.iter_mut().find(of_server))
-    {
-        inquiries::of(vec![said]).into_iter().for_each(|inquiry| certificate.answered(inquiry));
+    if let Some(said) = said_by_staple(&shown, &cas(profile)) {
+        answered(story, vec![said]);
     }
     if story.keys.iter().any(|key| key.kind == KeyKind::Data) {
         let by = "this client".to_owned();

@@ -79,8 +79,9 @@ fn shake(order: &ExplainTlsOrder, data: &Path, kept: &Kept) -> Result<Story, Fai
         None => Vec::new(),
     };
     let story = tap.record.live.story(Speech::Tls, secrets.take());
-    let story = story.ok_or_else(|| unreachable(target))?;
-    Ok(answered(story, said))
+    let mut story = story.ok_or_else(|| unreachable(target))?;
+    answered(&mut story, said);
+    Ok(story)
 }
 
 /// What a client thinks of what was shown; then what the CA says of it.
@@ -103,12 +104,11 @@ fn judged(
 }
 
 /// The box of the server's certificate, with what was said about it.
-fn answered(mut story: Story, said: Vec<Said>) -> Story {
+pub(super) fn answered(story: &mut Story, said: Vec<Said>) {
     let of_server = |one: &&mut Certificate| one.shown_by == Side::Server && one.depth == 0;
     if let Some(certificate) = story.certificates.iter_mut().find(of_server) {
         inquiries::of(said).into_iter().for_each(|inquiry| certificate.answered(inquiry));
     }
-    story
 }
 
 /// Within the handshake. Where the server said why, that is seen.
