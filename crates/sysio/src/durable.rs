@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Puts `content` in the place of `path`. `prepare` sees the new file before it gets its name.
+/// Puts `content` in the place of `path`. `prepare` sees the new file, which is empty still and has no name that anybody
+/// looks for.
 pub fn replace(
     path: &Path,
     content: &[u8],
@@ -13,12 +14,13 @@ pub fn replace(
     prepare: impl FnOnce(&File) -> io::Result<()>,
 ) -> io::Result<File> {
     let temporary = temporary(path)?;
-    let file = write_and_name(&temporary, path, content, mode, prepare);
-    if file.is_err() {
-        // The first error is the one that tells; a leftover is overwritten next time.
+    let file = created(&temporary, mode)?;
+    let filled = fill_and_name(file, &temporary, path, content, prepare);
+    if filled.is_err() {
+        // The first error is the one that tells; a leftover goes next time.
         let _ = fs::remove_file(&temporary);
     }
-    file
+    filled
 }
 
 /// Removes a file, durably. One that is not there is no error.
@@ -30,18 +32,28 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn write_and_name(
+/// A file of one's own, also in a folder where others may put theirs, or links to somebody else's.
+fn created(temporary: &Path, mode: u32) -> io::Result<File> {
+    let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary);
+    match create() {
+        // Left by one that was killed.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(temporary)?;
+            create()
+        }
+        made => made,
+    }
+}
+
+fn fill_and_name(
+    mut file: File,
     temporary: &Path,
     path: &Path,
     content: &[u8],
-    mode: u32,
     prepare: impl FnOnce(&File) -> io::Result<()>,
 ) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(mode);
-    let mut file = options.open(temporary)?;
-    file.write_all(content)?;
     prepare(&file)?;
+    file.write_all(content)?;
     file.sync_all()?;
     fs::rename(temporary, path)?;
     sync_folder(path)?;
@@ -57,5 +69,71 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    let folder = match path.parent() {
+        None => Path::new("/"),
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+    };
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    /// Is gone with what is in it when the test ends.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(test: &str) -> Self {
+            let name = format!("handfast-durable-{test}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            fs::create_dir_all(&folder).expect("a folder");
+            Self(folder)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_that_stands_in_the_temporary_files_place() {
+        let folder = Scratch::new("link");
+        let (path, other) = (folder.0.join("file"), folder.0.join("other"));
+        fs::write(&other, "somebody else's").expect("written");
+        symlink(&other, temporary(&path).expect("a name")).expect("a link");
+        replace(&path, b"ours", 0o600, |_| Ok(())).expect("replaced");
+        assert_eq!(fs::read(&other).expect("read"), b"somebody else's");
+        assert_eq!(fs::read(&path).expect("read"), b"ours");
+        assert!(path.symlink_metadata().expect("there").is_file());
+    }
+
+    #[test]
+    fn what_is_prepared_holds_before_anything_is_in_the_file() {
+        let folder = Scratch::new("prepared");
+        let path = folder.0.join("file");
+        let private = |file: &File| {
+            assert_eq!(file.metadata()?.len(), 0);
+            file.set_permissions(fs::Permissions::from_mode(0o600))
+        };
+        replace(&path, b"ours", 0o666, private).expect("replaced");
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_fails_leaves_the_former_file_and_nothing_beside_it() {
+        let folder = Scratch::new("failed");
+        let path = folder.0.join("file");
+        fs::write(&path, "the former").expect("written");
+        let refused = |_: &File| Err(io::ErrorKind::PermissionDenied.into());
+        replace(&path, b"ours", 0o600, refused).expect_err("refused");
+        assert_eq!(fs::read(&path).expect("read"), b"the former");
+        assert_eq!(fs::read_dir(&folder.0).expect("a folder").count(), 1);
+    }
 }

@@ -4,9 +4,9 @@
 //! They are as they came from the CA, and checked anew when they are read: whoever can write them can at most
 //! have the CA asked again. A folder that can't be written to costs the same.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -58,12 +58,7 @@ impl Kept {
             Said::Ocsp { ca, serial, der } => (format!("{ca}-{serial}.{OCSP}"), der),
             Said::Crl { ca, der } => (format!("{ca}.{CRL}"), der),
         };
-        let next = self.0.join(format!(".next-{}", std::process::id()));
-        // Left by one that was killed, or put there by somebody else.
-        remove(&next);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
-        file.write_all(der)?;
-        fs::rename(&next, self.0.join(name))
+        sysio::replace_file(&self.0.join(name), der, 0o600, |_| Ok(())).map(drop)
     }
 
     fn forget_the_oldest(&self) {

@@ -5,8 +5,7 @@
 //! is where a host is away, or somebody answers in its place.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::Path;
 
 use admin::failure::{Failure, FailureKind};
@@ -183,20 +182,7 @@ fn keep(out: &Path, lists: &[Crl]) -> io::Result<()> {
     if lists.is_empty() || fs::read_to_string(out).is_ok_and(|present| present == text) {
         return Ok(());
     }
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".next-{}", std::process::id()));
-    let next = out.with_file_name(name);
-    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&next);
-    let written = made.and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let moved = written.and_then(|()| fs::rename(&next, out));
-    if moved.is_err() {
-        // What failed is said; a half-written file beside it helps nobody.
-        let _ = fs::remove_file(&next);
-    }
-    moved
+    sysio::replace_file(out, text.as_bytes(), 0o644, |_| Ok(())).map(drop)
 }
 
 impl Fetched {

@@ -1,9 +1,8 @@
 //! Where a story is written: in a former one's place, whole or not at all, and over nothing that it is told from.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use admin::failure::{Failure, FailureKind};
@@ -81,34 +80,16 @@ fn replace(out: &Path, text: &[u8]) -> io::Result<()> {
         // Whoever may not write to it may not put another in its place.
         OpenOptions::new().write(true).open(&path)?;
     }
-    let next = beside(&path);
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&next);
-    let file = match made {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && former.is_some() => {
-            return fs::write(out, text);
-        }
-        made => made?,
+    let permitted = |file: &File| match &former {
+        Some(former) => file.set_permissions(former.permissions()),
+        None => Ok(()),
     };
-    let written = filled(file, text, former.as_ref()).and_then(|()| fs::rename(&next, &path));
-    if written.is_err() {
-        // What failed is said; a half-written file beside it helps nobody.
-        let _ = fs::remove_file(&next);
+    match sysio::replace_file(&path, text, 0o666, permitted) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && former.is_some() => {
+            fs::write(out, text)
+        }
+        replaced => replaced.map(drop),
     }
-    written
-}
-
-fn filled(mut file: File, text: &[u8], former: Option<&fs::Metadata>) -> io::Result<()> {
-    if let Some(former) = former {
-        file.set_permissions(former.permissions())?;
-    }
-    file.write_all(text)?;
-    file.sync_all()
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or(OsStr::new("story")).to_owned();
-    name.push(format!(".next-{}", std::process::id()));
-    path.with_file_name(name)
 }
 
 /// A chain of links that is longer leads nowhere, says the kernel as well.
