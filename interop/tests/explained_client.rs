@@ -59,7 +59,7 @@ fn what_a_gateway_answers_with_silence_is_told_with_every_cause_of_silence() {
         exit: UNREACHABLE,
         code: "reset_unanswered",
         by: None,
-        says: "the packets are lost on the way (as where UDP is blocked), no server runs",
+        says: "packets or answers are lost on the way (as where UDP is blocked), no server runs",
         mend: "",
     };
     let classics = [
@@ -89,7 +89,11 @@ fn what_a_gateway_answers_with_silence_is_told_with_every_cause_of_silence() {
     // The gateway can tell the first two from the third.
     assert!(world.counted("wrong_tls_auth_key") > 0 && world.counted("wrong_key_direction") > 0);
     world.bring_down();
-    let closed = Classic { mend: "the answer came that nothing listens", ..unanswered("") };
+    let closed = Classic {
+        says: "The answer came that nothing listens at this UDP port",
+        mend: "the answer came that nothing listens",
+        ..unanswered("")
+    };
     let story = found(&alice, &alice.text(), &closed);
     assert!(story["judgements"].to_string().contains("nothing listens at this UDP port"));
 }
@@ -123,11 +127,11 @@ fn whom_a_gateway_refuses_is_told_why_as_far_as_the_gateway_says_it() {
     judges(
         &story,
         &[
-            "chain is right",
-            "usage is right",
-            "name is right",
-            "dates is right",
-            "staple is right",
+            "chain of the server's certificate is right",
+            "usage of the server's certificate is right",
+            "name of the server's certificate is right",
+            "dates of the server's certificate are right",
+            "staple of the server's certificate is right",
             "`reneg-sec`",
         ],
     );
@@ -227,7 +231,14 @@ fn a_client_that_refuses_its_gateway_says_what_it_found() {
         "is for `gateway.handfast.internal`, and the profile insists on `gateway.example.org`";
     let mend = "`verify-x509-name gateway.handfast.internal name`";
     let story = found(&alice, &name, &declined("vpn-wrong-name", "name_mismatch", wants, mend));
-    judges(&story, &["chain is right", "name is wrong", "dates is right"]);
+    judges(
+        &story,
+        &[
+            "chain of the server's certificate is right",
+            "name of the server's certificate is wrong",
+            "dates of the server's certificate are right",
+        ],
+    );
     let ca = text.with_block("ca", &Forger::new().ca_pem());
     let says = "another CA than the one that the profile trusts";
     let story = found(
@@ -235,7 +246,7 @@ fn a_client_that_refuses_its_gateway_says_what_it_found() {
         &ca,
         &declined("vpn-unknown-ca", "unknown_ca", says, "take a current profile"),
     );
-    judges(&story, &["chain is wrong"]);
+    judges(&story, &["chain of the server's certificate is wrong"]);
     world.bring_down();
     let ours = Forger::with_the_key_of(&world.data());
     let gateway = |validity| ours.issue(Profile::Gateway { names: Vec::new() }, validity);
@@ -243,7 +254,14 @@ fn a_client_that_refuses_its_gateway_says_what_it_found() {
     let mend = "Renew the server's certificate";
     let says = "the gateway's certificate expired on";
     let story = found(&alice, &text, &declined("vpn-server-expired", "expired", says, mend));
-    judges(&story, &["chain is right", "usage is right", "dates is wrong: it was over on"]);
+    judges(
+        &story,
+        &[
+            "chain of the server's certificate is right",
+            "usage of the server's certificate is right",
+            "dates of the server's certificate are wrong: it was over on",
+        ],
+    );
     drop(over);
     // Whose clock is a day ahead, and whose a day behind, is the same to both: only that they differ can be seen.
     if Command::new("faketime").arg("--version").output().is_err() {

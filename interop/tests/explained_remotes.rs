@@ -49,8 +49,13 @@ fn where_udp_is_blocked_the_try_is_told_and_behind_it_the_handshake_over_tcp() {
         judged.contains("did not answer for 10 s") && judged.contains("over TCP is next"),
         "{judged}"
     );
-    let mend = blocked["ending"]["mends"][0].to_string();
-    assert!(mend.contains("Over TCP the same server answered"), "{mend}");
+    let ending = &blocked["ending"];
+    let sentence = ending["sentence"].to_string();
+    assert!(sentence.contains("Over TCP the server at the same address answered"), "{ending}");
+    assert!(ending["mends"][0].to_string().contains("Have UDP let through"), "{ending}");
+    // What the other try rules out is named nowhere.
+    let said = format!("{}{judged}{:?}", ending["mends"], each(blocked, "leaves_open"));
+    assert!(!said.contains("wrong") && !said.contains("tls-auth"), "{said}");
     is_whole(over_tcp);
     told::hold("vpn-over-tcp", &json);
 }

@@ -35,11 +35,15 @@ impl Attempt {
 
     pub(crate) fn unanswered(address: SocketAddr, limit: Duration) -> Self {
         let why = format!(
-            "{address} did not answer for {} s (it may be off, a firewall may be in between, or the \
-             tls-auth key be a wrong one)",
-            limit.as_secs()
+            "{} (it may be off, a firewall may be in between, or the tls-auth key be a wrong one)",
+            Self::silence(address, limit)
         );
         Self { next: Next::Usual, why, was_up: false, was_silent: true }
+    }
+
+    /// The same without what may be behind it.
+    pub(crate) fn silence(address: SocketAddr, limit: Duration) -> String {
+        format!("{address} did not answer for {} s", limit.as_secs())
     }
 
     /// Its machine answered in its place.

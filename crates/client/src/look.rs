@@ -238,7 +238,7 @@ impl<'a> Look<'a> {
                 looked.nothing_listens = true;
                 Ok(Attempt::refused(target.address).why)
             }
-            Over::Unanswered => Ok(Attempt::unanswered(target.address, limit).why),
+            Over::Unanswered => Ok(Attempt::silence(target.address, limit)),
             Over::Stuck => {
                 looked.fell_silent = true;
                 Ok(format!("{} answered, and then said no more", target.address))

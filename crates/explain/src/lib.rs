@@ -20,6 +20,7 @@ pub mod live;
 pub mod render;
 pub mod story;
 pub mod told;
+pub mod tries;
 
 mod arrived;
 mod fact;

@@ -46,6 +46,8 @@ pub(crate) struct Past {
     /// How many were held before it.
     pub(crate) number: u32,
     pub(crate) made: Option<Duration>,
+    /// Since when its generation is complete: both sides have it.
+    pub(crate) complete: Option<Duration>,
     /// Since when this side seals with it.
     pub(crate) sealed: Option<Duration>,
     /// When the first packet of the peer's under it was opened.
@@ -100,7 +102,14 @@ impl Keys {
         }
     }
 
-    /// A generation is complete: seal with its key, at `at` or as soon as the peer does.
+    /// A generation is complete.
+    pub(crate) fn complete(&mut self, key_id: KeyId, now: Duration) {
+        if let Some(past) = self.past(key_id) {
+            past.complete = Some(now);
+        }
+    }
+
+    /// Seal with the key of a complete generation, at `at` or as soon as the peer does.
     pub(crate) fn schedule(&mut self, key_id: KeyId, at: Duration) {
         let at = if self.seen == Some(key_id) { Duration::ZERO } else { at };
         self.switch = Some(Switch { key_id, at });
@@ -253,6 +262,9 @@ mod tests {
         renew(&mut keys, 1);
         assert!(keys.lives()[0].seals_until.is_some(), "it seals, whatever comes of the next");
         keys.schedule(id(1), LATER);
+        assert_eq!(keys.lives()[1].complete, None);
+        keys.complete(id(1), NOW + IN_FLIGHT);
+        assert_eq!(keys.lives()[1].complete, Some(NOW + IN_FLIGHT));
         let life = |keys: &Keys, at: usize| {
             let key = &keys.lives()[at];
             (key.number, key.made, key.sealed_since, key.opened_since)

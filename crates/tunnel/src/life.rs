@@ -14,8 +14,14 @@ pub struct Life {
     pub keys: Vec<KeyLife>,
     /// When the next renewal begins from this side, if none is under way.
     pub renews_at: Option<Duration>,
+    /// Whether that is another try of one that failed, and not by the key's age.
+    pub renews_again: bool,
     /// When the session ends with the certificate that it was admitted with.
     pub certificate_ends: Option<Duration>,
+    /// By which age keys are renewed; zero leaves that to the peer.
+    pub renegotiate: Duration,
+    /// How long one negotiation may take.
+    pub hand_window: Duration,
 }
 
 /// One data key.
@@ -29,6 +35,8 @@ pub struct KeyLife {
     pub number: u32,
     /// When it was made; unknown of one that was taken over from a saved session.
     pub made: Option<Duration>,
+    /// Since when its handshake is over on this side, from which `seals_from` and `renews_at` count; unknown as `made` is.
+    pub complete: Option<Duration>,
     /// Since when this side seals with it, or did.
     pub sealed_since: Option<Duration>,
     /// When the peer's first packet under it was opened.
@@ -55,6 +63,7 @@ impl Keys {
             cipher: key.cipher,
             number: key.past.number,
             made: key.past.made,
+            complete: key.past.complete,
             sealed_since: key.past.sealed,
             opened_since: key.past.opened,
             seals: self.sealing == Some(key.key_id),

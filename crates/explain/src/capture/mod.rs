@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::key_log::KeyLog;
 use crate::story::{LeftOut, Stories, Story, Wanted};
+use crate::tries;
 
 pub use self::answerers::{Answerer, answerers};
 pub use self::endpoint::{Endpoint, NotAnEndpoint};
@@ -97,6 +98,7 @@ fn stories(flows: flows::Flows, end: frames::End) -> Result<Stories, CaptureErro
         return Err(CaptureError::NothingThere);
     }
     let mut stories = flows.finish();
+    tries::compare(&mut stories.stories);
     if end == frames::End::WithinFrame {
         let reason = "the file ends within a frame, as if whoever wrote it was stopped".to_owned();
         stories.left_out.push(LeftOut { reason, count: 1 });

@@ -54,7 +54,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "the same message sent again because nobody confirmed it; the waits double",
         )],
         proves: "Nothing new; the client is still there.",
-        leaves_open: "Whether the packets are lost, dropped for a wrong key, or answered by packets that are lost.",
+        leaves_open: "Whether packets or answers are lost on the way, no server runs there, or it holds another tls-auth key and drops them.",
         readable: Readable::Everybody,
         section: "OpenVPN protocol, reliability layer",
     },

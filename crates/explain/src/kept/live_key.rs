@@ -28,12 +28,16 @@ pub struct LiveKey {
     pub cipher: String,
     /// When it was made, where that is known.
     pub made: Option<u64>,
+    /// When the gateway's handshake that made it was over, from which `renews` and `seals_from` count, where that is known.
+    pub complete: Option<u64>,
     /// From when to when each side used it, as far as that is known, not counted: [`Use::count`] is 0.
     pub uses: Vec<Use>,
     /// The gateway encrypts with it at this moment.
     pub in_use: bool,
     /// When the gateway begins its renewal, unless the client does so before.
     pub renews: Option<u64>,
+    /// Whether that is another try of a renewal that failed, and not by the key's age.
+    pub renews_again: bool,
     /// When the gateway begins to encrypt with it, unless the client uses it before.
     pub seals_from: Option<u64>,
     /// When the gateway encrypts with it no longer, whatever became of the renewal.
@@ -126,7 +130,9 @@ impl LiveKey {
             ends_by: rule,
             plan: Some(Plan {
                 in_use: self.in_use,
+                complete: after(self.complete),
                 renews: after(self.renews),
+                renews_again: self.renews_again,
                 seals_from: after(self.seals_from),
                 seals_until: after(self.seals_until),
                 opens_until: after(self.opens_until),

@@ -81,6 +81,7 @@ impl Meeting<'_> {
         story.judgements.extend(self.arrived(&session));
         story.judgements.extend(self.clocks(&session));
         self.say_of_records(&mut story);
+        story.client_was_judged();
         // Each is followed by one of its own kind alone.
         let next = self.keys.iter().skip(1).map(Some).chain([None]);
         let next =

@@ -9,10 +9,11 @@ pub(super) mod style;
 use std::fmt::Write as _;
 
 use super::escape::markup;
+use super::parts::{self, Part};
 use super::time::{moment, span};
 use super::{later, lives, svg, words};
 use crate::story::{
-    Certificate, Chapter, Ending, Inquiry, KeyKind, Side, Source, Step, Stories, Story,
+    Certificate, Ending, Inquiry, KeyKind, Protocol, Side, Source, Step, Stories, Story,
 };
 use crate::told;
 
@@ -159,7 +160,7 @@ impl Page {
     fn story(&mut self, story: &Story) {
         let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
         self.add(&format!(
-            "<section><h1>{}</h1>\n<p><bdi>{}</bdi> (client) to <bdi>{}</bdi> (server) over {}, {began} UTC. A time with + is counted from the first step.</p>\n",
+            "<section><h1>{}</h1>\n<p><bdi>{}</bdi> (client) to <bdi>{}</bdi> (server) over {}, {began} UTC. A time with + is counted from the first step, and rounded.</p>\n",
             markup(&story.title),
             markup(&story.client),
             markup(&story.server),
@@ -207,8 +208,8 @@ impl Page {
             let offered = markup(&offered);
             self.add(&format!("<p>It offers <code>{offered}</code> and no other cipher.</p>\n"));
         }
-        if story.packets.iter().any(|packet| packet.message.is_none()) {
-            self.add("<p class=\"q\">Packets that only confirm others are in no step.</p>\n");
+        if let Some(others) = words::in_no_step(story) {
+            self.add(&format!("<p class=\"q\">{others}</p>\n"));
         }
         let opened = |step: &Step| {
             step.source != Source::Gap && step.entry != "data_begins" && step.key.is_some()
@@ -250,35 +251,55 @@ impl Page {
         }
     }
 
-    /// The parts of each handshake in the order of the wire; the one in which it broke is open.
+    /// The parts of the story in the order of the wire; the one in which it broke is open.
     fn parts(&mut self, story: &Story) {
         let broke_at = story.ending.reason().and_then(|broken| broken.at_step);
-        let mut heading = String::new();
-        for part in story.steps.chunk_by(|one, next| place(one) == place(next)) {
-            let Some(first) = part.first() else { continue };
+        self.add("<h2>What happened</h2>\n<ol class=\"parts\">\n");
+        for part in parts::of(story) {
+            let Some(first) = part.steps.first() else { continue };
             if self.text.len() + BEHIND + MENTION > self.most {
-                self.left_out += part.len();
+                self.left_out += part.steps.len();
                 continue;
             }
-            if heading != heading_of(first) {
-                let close = if heading.is_empty() { "" } else { "</ol>\n" };
-                heading = heading_of(first);
-                self.add(&format!("{close}<h2>{heading}</h2>\n<ol class=\"parts\">\n"));
+            self.opens(&part, broke_at);
+            let of_one = part.steps.iter().all(|step| step.handshake == first.handshake);
+            match of_one && !part.is_renewal {
+                true => part.steps.iter().for_each(|step| self.some_step(step)),
+                false => self.renewals(part.steps, story.protocol, broke_at),
             }
-            let broke = part.iter().any(|step| Some(step.number) == broke_at);
-            self.add(&format!(
-                "<li><details{}><summary><strong>{}.</strong> {}</summary>\n",
-                if broke { " open" } else { "" },
-                first.chapter.title(),
-                first.chapter.sentence()
-            ));
-            part.iter().for_each(|step| self.some_step(step));
             self.add("</details></li>\n");
         }
         self.add("</ol>\n");
         if !story.missing.is_empty() {
             let titles = markup(&words::titles(&story.missing));
             self.add(&format!("<p class=\"q\">Would have followed: {titles}.</p>\n"));
+        }
+    }
+
+    fn opens(&mut self, part: &Part<'_>, broke_at: Option<u32>) {
+        let broke = part.steps.iter().any(|step| Some(step.number) == broke_at);
+        self.add(&format!(
+            "<li><details{}><summary><strong>{}.</strong> {}</summary>\n",
+            if broke { " open" } else { "" },
+            part.title,
+            part.sentence
+        ));
+    }
+
+    /// Each renewal with its own parts.
+    fn renewals(&mut self, steps: &[Step], protocol: Protocol, broke_at: Option<u32>) {
+        for steps in steps.chunk_by(|one, next| one.handshake == next.handshake) {
+            let Some(first) = steps.first() else { continue };
+            if first.handshake > 0 {
+                self.add(&format!("<p><strong>Renewal {}</strong></p>\n", first.handshake));
+            }
+            self.add("<ol class=\"parts\">\n");
+            for part in parts::of_one(steps, protocol) {
+                self.opens(&part, broke_at);
+                part.steps.iter().for_each(|step| self.some_step(step));
+                self.add("</details></li>\n");
+            }
+            self.add("</ol>\n");
         }
     }
 
@@ -457,6 +478,9 @@ impl Page {
             ));
         }
         self.add("</table>\n");
+        if let Some(note) = words::not_counted(keys) {
+            self.add(&format!("<p class=\"q\">{note}</p>\n"));
+        }
     }
 
     fn later(&mut self, story: &Story) {
@@ -523,20 +547,6 @@ fn shown_names(story: &Story) -> String {
         false => {
             format!("; the server's certificate is for <code>{}</code>{more}", names.join(", "))
         }
-    }
-}
-
-/// Steps of one part stand together.
-fn place(step: &Step) -> (u32, Chapter) {
-    (step.handshake, step.chapter)
-}
-
-/// What a part stands under; the end is that of the session, and not of the renewal before it.
-fn heading_of(step: &Step) -> String {
-    match (step.handshake, step.chapter) {
-        (0, _) => "What happened".to_owned(),
-        (_, Chapter::End) => "And then".to_owned(),
-        (number, _) => format!("Renewal {number}"),
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! They say what the table of keys says, to whoever does not read tables; nothing is in them that is not in there.
 
-use super::time::span;
-use super::words::{GREATEST_AGE, RENEWS, SEALS_FROM, STILL_OPENS};
+use super::time::{lasting, span};
+use super::words::{GREATEST_AGE, STILL_OPENS, SUPERSEDED, renews, seals_from};
 use crate::place::Side;
-use crate::story::{KeyKind, KeyLine, Story, Use};
+use crate::story::{KeyKind, KeyLine, Rule, Story, Use};
 
 /// The most keys of which there are sentences.
 const MOST: usize = 20;
@@ -50,10 +50,13 @@ fn carried(key: &KeyLine) -> String {
 fn began(key: &KeyLine, one: &Use) -> String {
     let first = span(one.first);
     match (one.by, key.plan.is_some_and(|plan| plan.in_use)) {
-        (Side::Server, true) => format!(" The gateway encrypts with it since +{first}."),
-        (Side::Server, false) => {
-            format!(" The gateway encrypted with it from +{first} to +{}.", span(one.last))
+        (Side::Server, true) => {
+            format!(" Since +{first} the gateway encrypts with it whatever it sends.")
         }
+        (Side::Server, false) => format!(
+            " From +{first} to +{} the gateway encrypted with it whatever it sent.",
+            span(one.last)
+        ),
         (Side::Client, _) => format!(" The client's first packet under it came at +{first}."),
     }
 }
@@ -61,9 +64,13 @@ fn began(key: &KeyLine, one: &Use) -> String {
 /// When the gateway is going to use it.
 fn begins(key: &KeyLine) -> String {
     let neither = if key.uses.is_empty() { " Neither side has used it yet." } else { "" };
-    let begins = key.plan.and_then(|plan| plan.seals_from).map_or_else(String::new, |at| {
-        let at = span(at);
-        format!(" The gateway begins to encrypt with it at +{at} ({SEALS_FROM}), unless the client uses it before.")
+    let plan = key.plan.unwrap_or_default();
+    let begins = plan.seals_from.map_or_else(String::new, |at| {
+        format!(
+            " The gateway begins to encrypt with it at +{}, unless the client uses it before. That is {}.",
+            span(at),
+            seals_from(&plan, at)
+        )
     });
     format!("{neither}{begins}")
 }
@@ -72,17 +79,22 @@ fn followed(key: &KeyLine, all: &[KeyLine]) -> String {
     if let Some(next) = &key.replaced_by {
         return replaced(key, next, all.iter().find(|line| line.id == *next));
     }
-    match (key.ends, key.plan.and_then(|plan| plan.renews)) {
+    let plan = key.plan.unwrap_or_default();
+    match (key.ends, plan.renews) {
         (Some(at), _) => {
             format!(" Nothing took its place: the session ended at +{}.", span(at))
         }
         (None, Some(at)) => format!(
-            " A renegotiation makes the next one: the gateway begins it at +{} ({RENEWS}), unless the client does before.{}",
+            " A renegotiation makes the next one. The gateway begins it at +{}, unless the client does before. That is {}.{}",
             span(at),
+            renews(&plan),
             greatest_age(key)
         ),
         (None, None) if key.plan.is_some() => {
             format!(" A renegotiation makes the next one.{}", greatest_age(key))
+        }
+        (None, None) if key.renewal == Rule::Never => {
+            " Its end was not seen; nothing takes its place.".to_owned()
         }
         (None, None) => {
             " Its end was not seen; a renegotiation, which either side may begin, makes the next one."
@@ -111,7 +123,7 @@ fn replaced(key: &KeyLine, next: &str, line: Option<&KeyLine>) -> String {
 fn greatest_age(key: &KeyLine) -> String {
     let until = key.plan.and_then(|plan| plan.seals_until);
     until.map_or_else(String::new, |at| {
-        format!(" Without a newer one the session ends at +{} ({GREATEST_AGE}).", span(at))
+        format!(" Without a newer one the session ends at +{}. That is {GREATEST_AGE}.", span(at))
     })
 }
 
@@ -121,15 +133,18 @@ fn still_opened(key: &KeyLine, next: &str) -> String {
     let plan = key.plan.unwrap_or_default();
     match (plan.opens_until, plan.in_flight) {
         (Some(at), Some(in_flight)) => format!(
-            "The gateway reads packets under {id} at most until +{} ({STILL_OPENS}). Sooner it ends with the session, or {} after both sides go on to the key after {next}.",
+            "The gateway reads packets under {id} until +{} at the latest. That is {STILL_OPENS}. It stops sooner where the session ends, or {} after both sides go on to the key after {next}.",
             span(at),
-            span(in_flight)
+            lasting(in_flight)
         ),
         (Some(at), None) => {
-            format!("The gateway reads packets under {id} until +{} ({STILL_OPENS}).", span(at))
+            format!(
+                "The gateway reads packets under {id} until +{}. That is {SUPERSEDED}.",
+                span(at)
+            )
         }
         (None, _) => format!(
-            "How long packets under {id} can still be read is each end's own setting, which the wire does not show (OpenVPN: --tran-window, an hour unless set); with the session it ends at the latest."
+            "How long packets under {id} can still be read is each end's own setting, which the wire does not show. In OpenVPN that is --tran-window, an hour unless set; it ends with the session at the latest."
         ),
     }
 }

@@ -8,6 +8,7 @@ mod html;
 mod later;
 mod lives;
 mod mermaid;
+mod parts;
 mod svg;
 mod term;
 mod time;

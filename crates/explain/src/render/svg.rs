@@ -60,18 +60,38 @@ impl Canvas {
         self.y += GAP;
     }
 
-    /// One line of text, cut to the room that it has.
+    /// One line of text, with the room up to the edge.
     pub(super) fn text(&mut self, x: u32, y: u32, anchor: Anchor, class: &str, text: &str) {
-        let (anchor, room) = match anchor {
-            Anchor::Start => ("start", WIDTH.saturating_sub(x)),
-            Anchor::Middle => ("middle", 2 * x.min(WIDTH.saturating_sub(x))),
+        let room = match anchor {
+            Anchor::Start => WIDTH.saturating_sub(x),
+            Anchor::Middle => 2 * x.min(WIDTH.saturating_sub(x)),
         };
-        let text = fit(text, room);
-        let held = held(&text);
+        self.text_in(room, (x, y), anchor, class, text);
+    }
+
+    /// One line of text, cut to the room that it has. The whole of what is cut shows where one points at it.
+    pub(super) fn text_in(
+        &mut self,
+        room: u32,
+        (x, y): (u32, u32),
+        anchor: Anchor,
+        class: &str,
+        text: &str,
+    ) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+        };
+        let fitting = fit(text, room);
+        let held = held(&fitting);
+        let whole = match fitting == text {
+            true => String::new(),
+            false => format!("<title>{}</title>", markup(text)),
+        };
         let _ = writeln!(
             self.shapes,
-            r#"<text x="{x}" y="{y}" text-anchor="{anchor}"{held} class="{class}">{}</text>"#,
-            markup(&text)
+            r#"<text x="{x}" y="{y}" text-anchor="{anchor}"{held} class="{class}">{whole}{}</text>"#,
+            markup(&fitting)
         );
     }
 
@@ -96,8 +116,23 @@ impl Canvas {
     }
 }
 
+/// A text in lines of at most so many pixels each, broken between words.
+pub(super) fn lines(text: &str, room: u32) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if columns(line) + 1 + columns(word) <= room / CHARACTER => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// A text that fits into so many pixels.
-pub(super) fn fit(text: &str, room: u32) -> String {
+fn fit(text: &str, room: u32) -> String {
     let most = room / CHARACTER;
     if columns(text) <= most {
         return text.to_owned();
@@ -136,5 +171,5 @@ fn column(character: char) -> u32 {
 
 const STYLE: &str = "text{font:13px monospace;fill:#1b1f24}.h{font-weight:bold}.q{fill:#57606a}.bad{fill:#a40e26}\
 .paper{fill:#fff}.life{stroke:#8c959f;stroke-dasharray:2 4}.a{stroke:#0550ae;stroke-width:2}.c{stroke:#57606a;stroke-width:2;stroke-dasharray:6 4}\
-.g{stroke:#8c959f;stroke-width:2;stroke-dasharray:1 5}.head{fill:#0550ae}.bar{fill:#0550ae}.bar2{fill:#bf8700}.old{fill:none;stroke:#57606a}.due{stroke:#a40e26;stroke-width:2}\
-@media(prefers-color-scheme:dark){text{fill:#e6edf3}.q{fill:#9ea7b3}.bad{fill:#ff9492}.paper{fill:#0d1117}.a{stroke:#71b7ff}.c{stroke:#9ea7b3}.head,.bar{fill:#71b7ff}.bar2{fill:#f0b72f}.old{stroke:#9ea7b3}.due{stroke:#ff9492}}";
+.g{stroke:#8c959f;stroke-width:2;stroke-dasharray:1 5}.head{fill:#0550ae}.bar{fill:#0550ae}.bar2{fill:#bf8700}.old{fill:none;stroke:#57606a}.due{stroke:#a40e26;stroke-width:2}.may,.may2{fill:none;stroke:#0550ae;stroke-width:2;stroke-dasharray:3 2}.may2{stroke:#bf8700}\
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.q{fill:#9ea7b3}.bad{fill:#ff9492}.paper{fill:#0d1117}.a{stroke:#71b7ff}.c{stroke:#9ea7b3}.head,.bar{fill:#71b7ff}.bar2{fill:#f0b72f}.old{stroke:#9ea7b3}.due{stroke:#ff9492}.may{stroke:#71b7ff}.may2{stroke:#f0b72f}}";

@@ -233,7 +233,7 @@ impl Page {
             self.say("   ", &format!("{}: {}{cipher}. Made: {born}.", key.id, key.kind.word()));
             for one in &key.uses {
                 let by = one.by.word();
-                self.say("      ", &format!("used by the {by}: {}", words::used(key.kind, one)));
+                self.say("      ", &format!("by the {by}: {}", words::used(key.kind, one)));
             }
             for planned in words::planned(key) {
                 self.say("      ", &planned);
@@ -248,6 +248,7 @@ impl Page {
             let next = next.map_or_else(String::new, |next| format!(" {}.", words::capital(&next)));
             self.say("      ", &format!("Renewed by: {}.{ends}{next}", key.renewed_by()));
         }
+        words::not_counted(keys).into_iter().for_each(|note| self.say("   ", note));
     }
 
     fn ending(&mut self, story: &Story) {

@@ -1,11 +1,13 @@
 //! Words that more than one format has.
 
-use super::time::span;
+use std::collections::BTreeSet;
+
+use super::time::{lasting, span};
 use crate::catalogue;
 use crate::field::are_whole;
 use crate::place::Side;
 use crate::story::{
-    Broken, Certificate, Ending, Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use,
+    Broken, Certificate, Ending, Field, Inquiry, KeyKind, KeyLine, Plan, Protocol, Step, Story, Use,
 };
 
 /// Steps by their titles; a name that is none of the catalogue's stays as it is.
@@ -164,6 +166,23 @@ pub fn capital(sentence: &str) -> String {
     first.into_iter().flatten().chain(letters).collect()
 }
 
+/// Which packets are in no step, where numbers of frames show that some are.
+pub(super) fn in_no_step(story: &Story) -> Option<&'static str> {
+    if story.protocol != Protocol::OpenVpn {
+        return None;
+    }
+    let places = story.steps.iter().flat_map(|step| &step.basis);
+    let frames: BTreeSet<u32> = places.map(|place| place.frame).collect();
+    let span = frames
+        .first()
+        .zip(frames.last())
+        .map_or(0, |(first, last)| (last - first).saturating_add(1));
+    let confirms = story.packets.iter().any(|packet| packet.message.is_none());
+    (confirms || span as usize > frames.len()).then_some(
+        "Packets that only confirm others, repeat one, or carry more data are in no step.",
+    )
+}
+
 /// The ciphers that a client offered who got no hello back, where they are so few that this may be why.
 pub(super) fn few_ciphers(story: &Story) -> Option<String> {
     let answered = |step: &Step| step.entry.starts_with("server_hello");
@@ -185,14 +204,25 @@ pub(super) fn unknown(key: &KeyLine) -> &'static str {
     if key.plan.is_some() { "not said" } else { "not seen" }
 }
 
-/// How often one side used a key, and when.
+/// How often one side used a key, and when. Where packets are not counted, what it could use is kept apart from what it
+/// did: the first packet of a client was seen, and of what a gateway sends nothing is noted.
 pub(super) fn used(kind: KeyKind, one: &Use) -> String {
     let what = if kind == KeyKind::Data { "packet" } else { "record" };
-    match one.count {
-        0 => format!("+{} to +{}", span(one.first), span(one.last)),
-        1 => format!("1 {what}, at +{}", span(one.first)),
-        count => format!("{count} {what}s, +{} to +{}", span(one.first), span(one.last)),
+    let (first, last) = (span(one.first), span(one.last));
+    match (one.count, one.by) {
+        (0, Side::Client) => format!("first {what} at +{first}, may use it until +{last}"),
+        (0, Side::Server) => format!("may use it from +{first} to +{last}"),
+        (1, _) => format!("1 {what}, at +{first}"),
+        (count, _) => format!("{count} {what}s, +{first} to +{last}"),
     }
+}
+
+/// What stands beside keys whose packets are not counted.
+pub(super) fn not_counted(keys: &[KeyLine]) -> Option<&'static str> {
+    let mut uses = keys.iter().flat_map(|key| &key.uses);
+    uses.any(|one| one.count == 0).then_some(
+        "\u{201c}May use\u{201d}: whatever this side sends then, it encrypts with that key. How many packets it sent is not counted by key.",
+    )
 }
 
 /// Which key took its place, and from when on that was used; or that it is to do so.
@@ -223,12 +253,18 @@ pub(super) fn planned(key: &KeyLine) -> Vec<String> {
     };
     let all = [
         use_now(key, plan),
+        plan.seals_from.map(|at| {
+            format!(
+                "the gateway begins to encrypt with it, unless the client uses it before, at +{} ({})",
+                span(at),
+                seals_from(plan, at)
+            )
+        }),
         due(
-            "the gateway begins to encrypt with it, unless the client uses it before, at",
-            plan.seals_from,
-            SEALS_FROM,
+            "the gateway begins a renewal, unless the client does before, at",
+            plan.renews,
+            &renews(plan),
         ),
-        due("the gateway begins a renewal, unless the client does before, at", plan.renews, RENEWS),
         due(most, plan.seals_until, GREATEST_AGE),
         match (key.kind, plan.opens_until) {
             (KeyKind::Resumption, at) => {
@@ -244,11 +280,11 @@ pub(super) fn planned(key: &KeyLine) -> Vec<String> {
 fn opened_until(at: u64, in_flight: Option<u64>) -> String {
     match in_flight {
         Some(in_flight) => format!(
-            "packets under it can be read at most until +{} ({STILL_OPENS}); sooner, if {} after both sides go on to the key after the next comes before",
+            "the gateway reads packets under it until +{} at the latest ({STILL_OPENS}), and for {} once both sides have gone on to the key after the next",
             span(at),
-            span(in_flight)
+            lasting(in_flight)
         ),
-        None => format!("packets under it can be read until +{} ({STILL_OPENS})", span(at)),
+        None => format!("the gateway reads packets under it until +{} ({SUPERSEDED})", span(at)),
     }
 }
 
@@ -266,22 +302,44 @@ fn use_now(key: &KeyLine, plan: &Plan) -> Option<String> {
         (KeyKind::TlsTraffic, _, true) => {
             "the gateway encrypts with it at this moment, and the client decrypts"
         }
-        (_, _, true) => "the gateway encrypts with it at this moment",
+        (_, _, true) => "whatever the gateway sends at this moment, it encrypts with this key",
         (_, _, false) if is_used(Side::Server) => "the gateway encrypts with it no longer",
         (_, _, false) => "the gateway does not encrypt with it yet",
     };
     Some(sentence.to_owned())
 }
 
-/// By which rules and settings of a gateway of ours the times of its keys come about.
-pub(super) const SEALS_FROM: &str =
-    "5 s after it was made, or half of `vpn.reneg_sec` or `vpn.hand_window` where that is less";
-pub(super) const RENEWS: &str =
-    "`vpn.reneg_sec` after the key was made, less a random part of up to a tenth";
+/// By which rules and settings of a gateway of ours the times of its keys come about, and from which moment they count.
+pub(super) fn seals_from(plan: &Plan, at: u64) -> String {
+    let after = match plan.complete {
+        Some(over) => {
+            let after = lasting(at.saturating_sub(over));
+            format!("{after} after its handshake was over at the gateway, at +{}", span(over))
+        }
+        None => "a while after its handshake was over at the gateway".to_owned(),
+    };
+    format!(
+        "{after}: the least of 5 s, `vpn.hand_window`, and half of `vpn.reneg_sec` if that is not 0"
+    )
+}
+
+/// The same of its renewal.
+pub(super) fn renews(plan: &Plan) -> String {
+    if plan.renews_again {
+        return "another try, as the last renewal failed".to_owned();
+    }
+    let over = plan.complete.map_or_else(String::new, |over| format!(", at +{}", span(over)));
+    format!(
+        "`vpn.reneg_sec` after its handshake was over at the gateway{over}, less a random part of up to a tenth"
+    )
+}
+
 pub(super) const GREATEST_AGE: &str =
     "`vpn.reneg_sec` and four times `vpn.hand_window` after it was made";
 pub(super) const STILL_OPENS: &str =
-    "an hour after the next handshake began: packets may be late, and no setting changes it";
+    "an hour after the next handshake began, which no setting changes";
+/// Once both sides have gone on.
+pub(super) const SUPERSEDED: &str = "30 s after both sides went on to the key after the next, or an hour after the next handshake began, if that is earlier";
 const TICKET_KEY: &str =
     "the key that locks tickets changes each `ticket_seconds`, and the one before still opens";
 const CLOSES: &str = "`max_age_seconds`";

@@ -37,7 +37,10 @@ pub struct KeyLine {
 impl KeyLine {
     /// What brings the key that takes its place, as a sentence.
     pub fn renewed_by(&self) -> &'static str {
+        let is_over = self.ends.is_some() && self.replaced_by.is_none();
         match (self.renewal, self.kind) {
+            (Rule::Never, _) if self.ends_by == Rule::Refusal => Rule::Refusal.sentence(),
+            (Rule::Renegotiation, _) if is_over => "nothing any more: it ended with its session",
             (Rule::Renegotiation, KeyKind::Data) => {
                 "a renegotiation, a new TLS handshake under the next key id; packets under the old key can be read for a while yet"
             }
@@ -59,8 +62,14 @@ impl KeyLine {
 pub struct Plan {
     /// Whether the gateway encrypts with it at this moment.
     pub in_use: bool,
+    /// When the handshake that made it was over at the gateway, from which `renews` and `seals_from` count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<u64>,
     /// When the gateway begins its renewal, unless the client does so before.
     pub renews: Option<u64>,
+    /// Whether that is another try of a renewal that failed, and not by the key's age.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub renews_again: bool,
     /// When the gateway begins to encrypt with it, unless the client uses it before.
     pub seals_from: Option<u64>,
     /// When the gateway encrypts with it no longer, whatever became of the renewal.
@@ -74,6 +83,11 @@ pub struct Plan {
     /// When the connection is closed whatever it carries, and this key with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closes: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What a key is for.
@@ -130,6 +144,8 @@ pub enum Rule {
     Renegotiation,
     /// The lifetime that the server wrote into its ticket.
     TicketLifetime,
+    /// One side broke the handshake off or refused the other: both forget its keys.
+    Refusal,
     /// Nothing renews it.
     Never,
 }
@@ -146,6 +162,9 @@ impl Rule {
             }
             Rule::Renegotiation => "a renegotiation, a new TLS handshake under the next key id",
             Rule::TicketLifetime => "the lifetime that the server wrote into its ticket",
+            Rule::Refusal => {
+                "nothing: one side refused the other, and both forget the key with that"
+            }
             Rule::Never => "nothing renews it",
         }
     }

@@ -181,7 +181,7 @@ fn by_the_clock(alert: &Fact, facts: &[&Fact], is_vpn: bool) -> Option<Finding> 
         (Side::Client, now) if now > certificate.not_after => (
             "The server's certificate has expired, by the client's clock and by that of the machine that recorded this.",
             &[
-                "Renew the server's certificate: its box below has when its time ended. Nothing mends it at the client.",
+                "Renew the server's certificate: it ended at the time that stands in its box. Nothing mends it at the client.",
                 CLOCKS,
             ],
         ),
@@ -241,13 +241,12 @@ fn device_of(subject: &str) -> Option<&str> {
     (is_plain(user) && is_plain(device)).then_some(name)
 }
 
-const CLOCKS: &str = "If it should hold still, both clocks are wrong: compare `date -u` on both machines with one that is right.";
-const THE_OTHER_CLOCK: &str = "If that clock is right, the one of the machine that recorded this is wrong, and the certificate's time is over or has not begun: its box below has both ends.";
+const CLOCKS: &str = "If the certificate's end, which stands in its box, has not come yet, both clocks are fast: compare `date -u` on both machines with a clock that is right.";
+const THE_OTHER_CLOCK: &str = "If that clock is right, the one of the machine that recorded this is wrong, and the certificate's time is over or has not begun: both moments stand in its box.";
 const THE_CAS_OWN: &str =
     "If both clocks are right, look at the CA's own certificate: that may have expired.";
-const NEW_CERTIFICATE: &str =
-    "Give the client a new certificate: the box of its former one below has when its time ended.";
-const NEW_PROFILE: &str = "Take a new profile, which has a new certificate: the box of the former one below has when its time ended. Whoever runs the gateway makes it, with Handfast by `handfast profile USER/DEVICE --renew`.";
+const NEW_CERTIFICATE: &str = "Give the client a new certificate: the one that it showed ended at the time that stands in its box.";
+const NEW_PROFILE: &str = "Take a new profile, which has a new certificate: the present one ended at the time that stands in its box. Whoever runs the gateway makes the profile, with Handfast by `handfast profile USER/DEVICE --renew`.";
 
 fn own_certificate(of: Side, facts: &[&Fact]) -> Option<Certificate> {
     tls::certificates(shown_by(of, facts)?, of).next()

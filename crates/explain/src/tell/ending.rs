@@ -169,8 +169,8 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
     })
 }
 
-const UNANSWERED: &str = "Nobody answered. From the client's side three causes look alike: the packets are lost on the way (as where UDP is blocked), no server runs at that address and port, or the server holds another tls-auth key and drops them without a word.";
-const UNANSWERED_WITH_THE_KEY: &str = "Nobody answered. From the client's side three causes look alike: the packets are lost on the way (as where UDP is blocked), no server runs at that address and port, or the server holds another tls-auth key than the one given here, which they fit, and drops them without a word.";
+const UNANSWERED: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it holds another tls-auth key and drops them without a word.";
+const UNANSWERED_WITH_THE_KEY: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it holds another tls-auth key than the one given here, which these packets fit, and drops them without a word.";
 const SILENCE: &[&str] = &[
     "Try from another network, as a phone's. If it works there, the first one blocks UDP: have the port opened, or use the server's TCP port. If it works nowhere while others get in, the tls-auth key, its direction (1 here, 0 there) or the digest (auth) is not the server's: take a current profile.",
     "If nobody gets in, see whether the server runs, and whether address and port are its own.",

@@ -7,10 +7,15 @@ use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, KeyName};
 use crate::openvpn::DataUse;
 use crate::place::Side;
-use crate::story::{KeyKind, KeyLine, Rule, Use};
+use crate::story::{Ending, KeyKind, KeyLine, Rule, Use};
 use crate::tls;
 
-pub(super) fn of(facts: &[&Fact], conversation: &Conversation<'_>, began: u64) -> Vec<KeyLine> {
+pub(super) fn of(
+    facts: &[&Fact],
+    conversation: &Conversation<'_>,
+    ending: &Ending,
+    began: u64,
+) -> Vec<KeyLine> {
     let mut lines = tls_keys(facts, conversation, began);
     if let Some(session) = conversation.session {
         lines.extend(data_keys(
@@ -19,6 +24,12 @@ pub(super) fn of(facts: &[&Fact], conversation: &Conversation<'_>, began: u64) -
             &data_handshakes(facts, &session.data),
             began,
         ));
+    }
+    if let Ending::Broken(_) = ending {
+        let has_no_future = |line: &&mut KeyLine| {
+            line.replaced_by.is_none() && line.renewal != Rule::HandshakeFinished
+        };
+        lines.iter_mut().filter(has_no_future).for_each(|line| line.renewal = Rule::Never);
     }
     lines.extend(tickets(facts, began));
     lines
@@ -68,6 +79,11 @@ fn tls_key(
     let by_another = is_vpn && kind == KeyKind::TlsTraffic && !moved_on;
     let renewal = if by_another || renewed.is_some() { Rule::Renegotiation } else { renewal };
     let is_over = moved_on || is_finished(name, facts);
+    let refused = match is_over || renewed.is_some() {
+        true => None,
+        false => refused(facts, handshake).map(|at| at.saturating_sub(began).max(used.last)),
+    };
+    let renewal = if refused.is_some() { Rule::Never } else { renewal };
     KeyLine {
         id: name.id(),
         kind,
@@ -78,10 +94,10 @@ fn tls_key(
         ends: match (is_over, renewed) {
             (true, _) => Some(used.last),
             (false, Some(_)) => None,
-            (false, None) => end(facts, handshake, used.by, began),
+            (false, None) => refused.or_else(|| end(facts, handshake, used.by, began)),
         },
         replaced_by: moved_on.then_some(next).or(renewed).map(KeyName::id),
-        ends_by: renewal,
+        ends_by: if refused.is_some() { Rule::Refusal } else { renewal },
         plan: None,
     }
 }
@@ -135,12 +151,19 @@ fn born(name: KeyName, facts: &[&Fact], began: u64) -> Option<u64> {
 /// When its sender said that nothing more comes, or the whole session ended.
 fn end(facts: &[&Fact], handshake: u32, of: Side, began: u64) -> Option<u64> {
     let last = |fact: &&&Fact| {
-        fact.handshake == handshake
-            && fact.from == of
-            && matches!(fact.kind, Kind::CloseNotify | Kind::Alert)
+        fact.handshake == handshake && fact.from == of && fact.kind == Kind::CloseNotify
     };
     let said = facts.iter().find(last).map(|fact| fact.at.saturating_sub(began));
     said.or_else(|| goodbye(facts, began))
+}
+
+/// When one side broke this handshake off, or refused the other in it. Whoever sent the alert, both close at once and forget
+/// the keys: RFC 8446, 6.2; RFC 5246, 7.2.2.
+fn refused(facts: &[&Fact], handshake: u32) -> Option<u64> {
+    let says_no = |fact: &&&Fact| {
+        fact.handshake == handshake && matches!(fact.kind, Kind::Alert | Kind::AuthFailed)
+    };
+    facts.iter().find(says_no).map(|fact| fact.at)
 }
 
 /// Handshakes that made a key of the tunnel's packets: those under whose key there were some, and those whose key messages
@@ -166,6 +189,9 @@ fn data_keys(facts: &[&Fact], data: &[DataUse], handshakes: &[u32], began: u64) 
         Detail::DataCipher(name) => Some(name.clone()),
         _ => None,
     });
+    // A server that lets somebody in no longer ends the session with that.
+    let refused = facts.iter().find(|fact| fact.kind == Kind::AuthFailed);
+    let refused = refused.map(|fact| fact.at.saturating_sub(began));
     let line = |(index, handshake): (usize, &u32)| {
         let name = KeyName::Data { handshake: *handshake };
         let next = handshakes.get(index + 1).map(|next| KeyName::Data { handshake: *next }.id());
@@ -176,20 +202,28 @@ fn data_keys(facts: &[&Fact], data: &[DataUse], handshakes: &[u32], began: u64) 
             kind: KeyKind::Data,
             cipher: cipher.clone(),
             born: born(name, facts, began),
-            ends: next.is_none().then(|| goodbye(facts, began)).flatten(),
+            ends: next.is_none().then(|| refused.or_else(|| goodbye(facts, began))).flatten(),
             uses,
-            renewal: Rule::Renegotiation,
+            renewal: if refused.is_some() && next.is_none() {
+                Rule::Never
+            } else {
+                Rule::Renegotiation
+            },
+            ends_by: if refused.is_some() && next.is_none() {
+                Rule::Refusal
+            } else {
+                Rule::Renegotiation
+            },
             replaced_by: next,
-            ends_by: Rule::Renegotiation,
             plan: None,
         }
     };
     handshakes.iter().enumerate().map(line).collect()
 }
 
-/// The end of a session that was said, and with it of all its keys.
+/// The end of a session that was said, or that its gateway tells, and with it of all its keys.
 fn goodbye(facts: &[&Fact], began: u64) -> Option<u64> {
-    let exit = facts.iter().find(|fact| fact.kind == Kind::Exit)?;
+    let exit = facts.iter().find(|fact| matches!(fact.kind, Kind::Exit | Kind::SessionEnded))?;
     Some(exit.at.saturating_sub(began))
 }
 

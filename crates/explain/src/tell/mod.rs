@@ -5,7 +5,9 @@
 mod alert;
 pub(crate) mod clocks;
 mod ending;
+mod judged;
 mod keys;
+mod streamed;
 mod title;
 mod words;
 
@@ -51,7 +53,7 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         .zip(1..)
         .zip(chapters)
         .map(|((fact, number), chapter)| {
-            let step = step(fact, &facts, number, (began, conversation.own));
+            let step = step(fact, &facts, number, (began, conversation));
             Step { chapter, ..step }
         })
         .collect();
@@ -93,7 +95,7 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         server: conversation.server.clone(),
         began,
         missing,
-        keys: keys::of(&facts, conversation, began),
+        keys: keys::of(&facts, conversation, &ending, began),
         certificates: certificates(&facts, &ending),
         packets: conversation.session.map(|session| packets(session, began)).unwrap_or_default(),
         judgements: Vec::new(),
@@ -111,8 +113,13 @@ fn declined(verdict: &Verdict, seen: Ending, steps: &[Step]) -> Ending {
     })
 }
 
-fn step(fact: &Fact, all: &[&Fact], number: u32, (began, own): (u64, Option<Side>)) -> Step {
-    let entry = words::of(fact, all, own);
+fn step(
+    fact: &Fact,
+    all: &[&Fact],
+    number: u32,
+    (began, conversation): (u64, &Conversation<'_>),
+) -> Step {
+    let entry = words::of(fact, all, conversation);
     let terms =
         entry.terms.iter().filter(|(word, _)| words::explains(word, fact)).map(
             |(word, meaning)| Term { word: (*word).to_owned(), meaning: (*meaning).to_owned() },

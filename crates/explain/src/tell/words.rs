@@ -3,14 +3,18 @@
 //!
 //! As in the catalogue no word is made from a peer's text, and a sentence has at most 25 words.
 
+use super::{Conversation, streamed};
 use crate::catalogue::{Chapter, Entry, Kind, Readable};
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
 use crate::tls;
 
 /// The catalogue's entry as it holds of this one of all facts.
-pub(super) fn of(fact: &Fact, all: &[&Fact], own: Option<Side>) -> Entry {
-    let entry = *fact.kind.entry();
+pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) -> Entry {
+    let entry = match conversation.transport {
+        "tcp" => streamed::of(fact, *fact.kind.entry()),
+        _ => *fact.kind.entry(),
+    };
     let entry = match fact.kind {
         Kind::ClientHello if !has(fact, "key_share_group") => Entry {
             sentence: "The client goes first: it says which versions and ciphers it speaks; its half of a fresh secret comes later, as in TLS 1.2.",
@@ -59,7 +63,9 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], own: Option<Side>) -> Entry {
             leaves_open: "Whether that reason is the whole one: the server's log has it.",
             ..entry
         },
-        Kind::Alert | Kind::Warning => Entry { proves: alert_proves(fact, own), ..entry },
+        Kind::Alert | Kind::Warning => {
+            Entry { proves: alert_proves(fact, conversation.own), ..entry }
+        }
         Kind::ClientKeyMessage if fact.handshake > 0 => {
             Entry { leaves_open: "Whether the server keeps this client on.", ..entry }
         }

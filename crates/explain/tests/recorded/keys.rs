@@ -4,9 +4,9 @@ use std::fs;
 
 use explain::capture::Keys;
 use explain::render;
-use explain::story::{Stories, Story, VERSION};
+use explain::story::{KeyKind, Rule, Step, Stories, Story, VERSION};
 
-use crate::recordings::{folder, given_key, page, tell};
+use crate::recordings::{captures, folder, given_key, name, page, tell, told_by_others};
 
 #[test]
 fn of_a_renewed_key_is_told_which_took_its_place_from_when_on_and_who_used_that_first() {
@@ -50,6 +50,35 @@ fn a_goodbye_ends_the_keys() {
     let exit = story.steps.iter().find(|step| step.entry == "exit").unwrap();
     let key = story.keys.iter().find(|key| key.id == "data0").unwrap();
     assert_eq!(key.ends, Some(exit.at));
+}
+
+#[test]
+fn an_alert_ends_the_keys_of_both_sides_and_a_refused_session_has_no_next_key() {
+    let mut all: Vec<(String, Stories)> =
+        captures().iter().map(|capture| (name(capture), tell(capture, given_key()))).collect();
+    all.extend(told_by_others());
+    let (mut of_who_said_it, mut of_the_other) = (0, 0);
+    for (name, story) in
+        all.iter().flat_map(|(name, of)| of.stories.iter().map(move |one| (name, one)))
+    {
+        let says_no = |step: &&Step| matches!(step.entry.as_str(), "alert" | "auth_failed");
+        let Some(no) = story.steps.iter().find(says_no) else { continue };
+        for key in story.keys.iter().filter(|key| key.kind != KeyKind::Resumption) {
+            if key.replaced_by.is_some() || key.renewal == Rule::HandshakeFinished {
+                continue;
+            }
+            let last = key.uses.iter().map(|one| one.last).max().unwrap_or(0);
+            assert_eq!(key.ends, Some(no.at.max(last)), "{name}: {key:?}");
+            assert_eq!((key.renewal, key.ends_by), (Rule::Never, Rule::Refusal), "{name}: {key:?}");
+            let count = match key.id.ends_with(no.from.word()) {
+                true => &mut of_who_said_it,
+                false => &mut of_the_other,
+            };
+            *count += 1;
+        }
+        assert!(!page(story.clone()).contains("a renegotiation, a new TLS handshake"), "{name}");
+    }
+    assert!(of_who_said_it >= 8 && of_the_other >= 5, "{of_who_said_it} and {of_the_other}");
 }
 
 #[test]

@@ -63,3 +63,14 @@ pub(crate) fn name(capture: &Path) -> String {
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures")
 }
+
+/// Stories of gateways and of live clients, as they were recorded.
+pub(crate) fn told_by_others() -> Vec<(String, Stories)> {
+    let files = fs::read_dir(folder().join("../stories")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    files
+        .map(|file| {
+            (name(&file), serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap())
+        })
+        .collect()
+}

@@ -7,7 +7,7 @@ use explain::capture::{Keys, Known, read};
 use explain::story::{Stories, Story};
 use explain::{catalogue, render};
 
-use crate::recordings::{captures, folder, given_key, name, outputs, tell};
+use crate::recordings::{captures, folder, given_key, name, outputs, tell, told_by_others};
 
 #[test]
 fn a_peers_text_is_shown_and_obeyed_by_nobody() {
@@ -118,6 +118,90 @@ fn no_text_of_a_picture_lies_on_another_or_beyond_its_edge() {
 }
 
 #[test]
+fn what_is_cut_in_a_picture_is_whole_where_one_points_at_it_and_in_the_page() {
+    let mut all: Vec<(String, Stories)> =
+        captures().iter().map(|capture| (name(capture), tell(capture, given_key()))).collect();
+    all.extend(told_by_others());
+    let (mut texts, mut cut) = (0, 0);
+    for (name, stories) in &all {
+        let page = render::html(stories);
+        let beside: String =
+            page.split("<svg").map(|part| part.split("</svg>").last().unwrap()).collect();
+        for line in render::svg(stories).lines().filter(|line| line.starts_with("<text ")) {
+            texts += 1;
+            let shown = line.strip_suffix("</text>").unwrap().rsplit('>').next().unwrap();
+            assert!(!shown.starts_with("renewed by") || !shown.ends_with('…'), "{name}: {line}");
+            if shown.ends_with('…') {
+                cut += 1;
+                let whole =
+                    line.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+                let whole = whole.unwrap_or_else(|| panic!("{name}: {line}"));
+                assert!(whole.len() > shown.len() - '…'.len_utf8(), "{name}: {line}");
+                assert!(beside.contains(whole), "{name}: not beside the picture: {whole}");
+            }
+        }
+    }
+    println!("FIGURE pictures: {texts} texts, {cut} of them cut");
+    assert!(texts > 4_000, "{texts}");
+    // A title that is longer than a picture is wide.
+    let (_, mut stories) = all.remove(0);
+    let long = "a long word ".repeat(20);
+    stories.stories[0].steps[0].title.clone_from(&long);
+    let picture = render::svg(&stories);
+    assert!(picture.contains(&format!("<title>{long}</title>a long word")), "{picture}");
+}
+
+#[test]
+fn a_page_has_at_most_nine_parts_for_each_story_and_a_sentence_of_at_most_25_words_for_each() {
+    let mut all: Vec<(String, Stories)> =
+        captures().iter().map(|capture| (name(capture), tell(capture, given_key()))).collect();
+    all.extend(told_by_others());
+    let mut most = 0;
+    for (name, stories) in all {
+        for story in stories.stories {
+            let page = crate::recordings::page(story);
+            let (mut depth, mut parts) = (0, 0);
+            let lines = page.lines().filter(|line| !line.starts_with("<div class=\"pic"));
+            for line in lines {
+                depth += line.matches("<ol class=\"parts\">").count();
+                if let Some(rest) = line.split_once("<summary><strong>").map(|(_, rest)| rest) {
+                    let (title, sentence) = rest.split_once("</strong> ").unwrap();
+                    let sentence = sentence.strip_suffix("</summary>").unwrap();
+                    parts += usize::from(depth == 1);
+                    assert!(sentence.ends_with('.') && title.ends_with('.'), "{name}: {line}");
+                    let words = sentence.split_whitespace().count();
+                    assert!(words <= 25, "{name}: {words} words: {sentence}");
+                }
+                depth -= usize::from(line == "</ol>").min(depth);
+            }
+            assert!((1..=9).contains(&parts), "{name}: {parts} parts");
+            most = most.max(parts);
+        }
+    }
+    println!("FIGURE parts: {most} at most");
+}
+
+#[test]
+fn a_conversation_of_any_order_has_nine_parts_too() {
+    let mut story = tell(&folder().join("tls1_3-p256.pcap"), Keys::default()).stories.remove(0);
+    let steps = story.steps.clone();
+    for chapter in explain::story::Chapter::ALL.into_iter().cycle().take(40) {
+        let number = story.steps.len() as u32 + 1;
+        story.steps.push(explain::story::Step {
+            number,
+            chapter,
+            handshake: 0,
+            ..steps[0].clone()
+        });
+    }
+    let count = story.steps.len();
+    let page = crate::recordings::page(story);
+    assert_eq!(page.matches("<li><details").count(), 9);
+    assert!(page.contains("<strong>What followed.</strong>"));
+    assert_eq!(page.matches("<h3>").count(), count, "each step is there");
+}
+
+#[test]
 fn text_keeps_to_the_width_that_there_is() {
     for capture in captures() {
         let stories = tell(&capture, Keys::default());
@@ -221,8 +305,9 @@ impl TextBox {
             rest.split(&format!("{name}=\"")).nth(1)?.split('"').next().map(str::to_owned)
         };
         let (x, y): (i64, i64) = (value("x")?.parse().ok()?, value("y")?.parse().ok()?);
-        let text =
-            rest.split('>').nth(1)?.split('<').next()?.replace("&#39;", "'").replace("&amp;", "&");
+        // What is cut has its whole text before it.
+        let text = rest.strip_suffix("</text>")?.rsplit('>').next()?;
+        let text = text.replace("&#39;", "'").replace("&amp;", "&");
         // 13 pixels of a fixed-width font are 7.8 wide.
         let width = (text.chars().count() as f64 * 7.8).ceil() as i64;
         let left = match value("text-anchor")?.as_str() {

@@ -136,6 +136,47 @@ fn what_is_said_of_a_handshake_holds_of_its_own_kind() {
 }
 
 #[test]
+fn over_tcp_nothing_is_said_of_addresses_that_tcp_has_proved() {
+    let of_datagrams =
+        ["cookie", "claims to be", "at the address that it names", "change its address"];
+    let said = |recording: &str, keys: Keys| {
+        let story = tell(&folder().join(recording), keys).stories.remove(0);
+        let steps = story.steps.iter().map(|step| {
+            let terms: String =
+                step.terms.iter().map(|term| format!("{} {}", term.word, term.meaning)).collect();
+            [&step.sentence, &step.proves, &step.leaves_open, &terms].map(String::as_str).join(" ")
+        });
+        steps.collect::<Vec<_>>().join(" ")
+    };
+    for (recording, keys) in [
+        ("openvpn-tcp-plain.pcap", Keys::default()),
+        ("openvpn-tcp-sha256-hybrid.pcap", given_key()),
+    ] {
+        let said = said(recording, keys);
+        assert!(said.contains("TCP had proved its address"), "{said}");
+        for word in of_datagrams {
+            assert!(!said.contains(word), "{recording}: {word}");
+        }
+    }
+    let datagrams = said("vpn-connect.pcap", Keys::default());
+    assert!(of_datagrams.iter().all(|word| datagrams.contains(word)), "{datagrams}");
+}
+
+#[test]
+fn packets_that_are_in_no_step_are_named_where_frames_are_left_out() {
+    let said = "or carry more data are in no step";
+    for recording in ["openvpn-udp-sha256.pcap", "openvpn-udp-sha256-renewed.pcap"] {
+        let mut story = tell(&folder().join(recording), given_key()).stories.remove(0);
+        assert!(page(story.clone()).contains(said), "{recording}");
+        // A gateway may have kept no list of packets.
+        story.packets.clear();
+        assert!(page(story.clone()).contains(said), "{recording}");
+        story.steps.truncate(2);
+        assert!(!page(story).contains(said), "{recording}: nothing is left out");
+    }
+}
+
+#[test]
 fn the_words_for_tls_1_2_are_those_of_tls_1_2() {
     let story = tell(&folder().join("tls1_2-p256-mutual.pcap"), Keys::default()).stories.remove(0);
     let sentence = |entry: &str| {

@@ -51,9 +51,11 @@ fn the_keys_of_an_open_session_are_told_with_their_first_uses_and_without_ends_t
         handshake,
         cipher: "AES-256-GCM".to_owned(),
         made,
+        complete: None,
         uses,
         in_use: handshake == 1,
         renews: None,
+        renews_again: false,
         seals_from: None,
         seals_until: (handshake == 1).then_some(now + LATER),
         opens_until: (handshake == 0).then_some(now + LATER / 2),
@@ -62,7 +64,8 @@ fn the_keys_of_an_open_session_are_told_with_their_first_uses_and_without_ends_t
     };
     let old = vec![used(Side::Client, 10, 1_000), used(Side::Server, 0, 900)];
     let new = vec![used(Side::Client, 1_000, 5_000), used(Side::Server, 900, 5_000)];
-    let third = LiveKey { seals_from: Some(now + 9_000), ..key(2, None, Vec::new()) };
+    let (complete, seals_from) = (Some(now + 7_000), Some(now + 2_507_000));
+    let third = LiveKey { complete, seals_from, ..key(2, None, Vec::new()) };
     let keys = vec![key(0, Some(now), old), key(1, Some(now + 800), new), third];
     let story = AtTheGateway { keys, ..at_the_gateway }.story();
     let data: Vec<_> = story.keys.iter().filter(|key| key.kind == KeyKind::Data).collect();
@@ -71,7 +74,12 @@ fn the_keys_of_an_open_session_are_told_with_their_first_uses_and_without_ends_t
     assert!(overlap && data[0].uses[0].last == data[1].uses[0].first, "{data:?}");
     let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
     for page in [render::term(&stories, 400), render::html(&stories)] {
-        assert!(page.contains("client: +") || page.contains("client +"), "{page}");
+        assert!(
+            page.contains("first packet at +") && page.contains("may use it until +"),
+            "{page}"
+        );
+        assert!(page.contains("may use it from +"), "{page}");
+        assert!(page.contains("is not counted by key"), "{page}");
         assert!(!page.contains("when it was made was not seen"), "{page}");
         // One that is there is used when its time comes, and takes no place before.
         for said in [
@@ -79,13 +87,14 @@ fn the_keys_of_an_open_session_are_told_with_their_first_uses_and_without_ends_t
             "the gateway encrypts with it at most until +",
             "not yet; data2 is there to take its place",
             "an hour after the next handshake began",
+            "2.50 s after its handshake was over at the gateway, at +",
         ] {
             assert!(page.to_lowercase().contains(&said.to_lowercase()), "{said}: {page}");
         }
         assert!(!page.contains("replaced by data2"), "{page}");
         assert!(!page.contains("no packet under that was seen"), "{page}");
-        assert!(page.contains("at most until +30 min"), "{page}");
-        assert!(page.contains("30.00 s after both"), "{page}");
+        assert!(page.contains("until +30 min"), "{page}");
+        assert!(page.contains("30 s after both"), "{page}");
     }
 }
 

@@ -227,7 +227,9 @@ pub(crate) const TABLE: &[Row] = &[
     is("keys[].replaced_by", ORDER),
     is(
         "keys[].ends",
-        Follows("the time of the last record, of an alert or a goodbye; the lifetime of a ticket"),
+        Follows(
+            "the time of the last record, of an alert of either side, a refusal or a goodbye; the lifetime of a ticket",
+        ),
     ),
     is("keys[].ends_by", Follows("the version of TLS, and whether another key came")),
     is("keys[].plan.in_use", PLAN),

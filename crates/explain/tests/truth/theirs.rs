@@ -175,17 +175,19 @@ fn keys(seen: &Seen, began: u64) -> Vec<Value> {
     for (index, number) in numbers.iter().enumerate() {
         let next = numbers.get(index + 1).map(|next| format!("data{next}"));
         let mine = seen.data.iter().filter(|((have, _), _)| have == number);
-        let ends = next.is_none().then(|| goodbye(seen, began)).flatten();
+        let no = seen.steps.iter().find(|step| step.entry == "auth_failed");
+        let no = no.filter(|_| next.is_none()).map(|step| step.at - began);
+        let ends = no.or_else(|| next.is_none().then(|| goodbye(seen, began)).flatten());
         all.push(json!({
             "id": format!("data{number}"),
             "kind": "data",
             "cipher": seen.data_cipher.as_deref().map(plain),
             "born": first(seen, *number, &["server_key_message"], began),
             "uses": mine.map(|((_, by), used)| one_use(*by, *used, began)).collect::<Vec<Value>>(),
-            "renewal": "renegotiation",
+            "renewal": if no.is_some() { "never" } else { "renegotiation" },
             "replaced_by": next,
             "ends": ends,
-            "ends_by": "renegotiation",
+            "ends_by": if no.is_some() { "refusal" } else { "renegotiation" },
         }));
     }
     let tickets = seen.steps.iter().filter_map(|step| Some((step.at - began, step.lifetime?)));
@@ -249,13 +251,17 @@ fn tls_key(seen: &Seen, key: Key, used: Used, began: u64) -> Value {
             .map(|step| step.at - began),
     };
     let said = mine()
-        .find(|step| step.from == by && ["close_notify", "alert"].contains(&step.entry))
+        .find(|step| step.from == by && step.entry == "close_notify")
         .map(|step| step.at - began);
+    // RFC 8446, 6.2; RFC 5246, 7.2.2: whoever breaks it off, both forget the keys.
+    let no = mine().find(|step| ["alert", "auth_failed"].contains(&step.entry));
+    let no = no.map(|step| (step.at - began).max(used.last - began));
+    let no = no.filter(|_| !is_over && next.is_none() && renewed.is_none());
     let ends = match (next, renewed) {
         _ if is_over => Some(used.last - began),
         (Some(_), _) => Some(used.last - began),
         (None, Some(_)) => None,
-        (None, None) => said.or_else(|| goodbye(seen, began)),
+        (None, None) => no.or(said).or_else(|| goodbye(seen, began)),
     };
     json!({
         "id": key.id(),
@@ -263,10 +269,10 @@ fn tls_key(seen: &Seen, key: Key, used: Used, began: u64) -> Value {
         "cipher": hello.fields["cipher_suite"][0][1],
         "born": born,
         "uses": [one_use(by, used, began)],
-        "renewal": rule,
+        "renewal": if no.is_some() { "never" } else { rule },
         "replaced_by": next.or(renewed).map(Key::id),
         "ends": ends,
-        "ends_by": rule,
+        "ends_by": if no.is_some() { "refusal" } else { rule },
     })
 }
 

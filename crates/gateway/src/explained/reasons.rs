@@ -141,7 +141,7 @@ fn of_refusal(refusal: &Refusal) -> Told {
         ],
         Refusal::Expired { .. } => &[
             "Give the device a new profile: `handfast profile USER/DEVICE --renew`. Until it is on the device, the device is refused.",
-            "If the certificate should hold still, the gateway's clock is fast: compare `date -u` on the gateway with a clock that is right, and mend it. The client's clock has no part in it.",
+            "If the certificate's end has not come yet, the gateway's clock is fast: compare `date -u` on the gateway with a clock that is right, and mend it. The client's clock has no part in it.",
         ],
         Refusal::NotYetValid { .. } => &[
             "Two clocks may be wrong: the gateway's, which counts here, and that of the machine that issued the certificate. Compare `date -u` on the gateway with a clock that is right: if the gateway's is slow, mend it, and the certificate holds as it is.",

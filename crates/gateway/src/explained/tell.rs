@@ -46,7 +46,7 @@ impl Explained {
         let (code, number) = (&refusal.entry.reason, refusal.entry.number);
         let sentence = match refusal.since {
             Some(_) => ended(refusal),
-            None => format!("{whom}: {code}, number {number} of `explain failure`"),
+            None => format!("{whom}: {code}{}", again(number)),
         };
         let judged = [sentence].into_iter().chain(clock_of(refusal));
         let why = for_device(&refusal.verdict, refusal.entry.device.as_ref());
@@ -180,7 +180,12 @@ fn ended(end: &Refusal) -> String {
         Some(Side::Client) => format!("the client ended the session{whose}"),
         None => format!("the session{whose} ended"),
     };
-    format!("{how}: {reason}, number {number} of `explain failure`")
+    format!("{how}: {reason}{}", again(*number))
+}
+
+/// By which command this very one is told.
+fn again(number: u64) -> String {
+    format!(" (`handfast explain failure {number}` tells this one again)")
 }
 
 /// By which clock a time was judged.
@@ -220,7 +225,7 @@ fn records_of(refusal: &Refusal) -> Option<Inquiry> {
 /// When, and why where a reason is recorded.
 fn revoked(revocation: Option<&Revocation>) -> Inquiry {
     let when = revocation.map_or_else(
-        || ", and `handfast events` has when and by whom".to_owned(),
+        || "; `handfast events` says when and by whom".to_owned(),
         |revocation| format!(" {revocation}"),
     );
     inquiry("revoked", &format!("The gateway's records say that it was revoked{when}."))

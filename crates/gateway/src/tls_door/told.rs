@@ -38,10 +38,12 @@ fn key(info: &Info, since: u64) -> LiveKey {
         handshake: 0,
         cipher: info.secured.cipher.clone(),
         made: Some(since),
+        complete: None,
         // Between the handshake and the letting in nothing is noted.
         uses: Vec::new(),
         in_use: true,
         renews: None,
+        renews_again: false,
         seals_from: None,
         seals_until: None,
         opens_until: None,

@@ -88,9 +88,11 @@ impl VpnHandle {
                 handshake: key.number,
                 cipher: key.cipher.name().to_owned(),
                 made: key.made.map(wall),
+                complete: key.complete.map(wall),
                 uses: uses.into_iter().flatten().collect(),
                 in_use: key.seals,
                 renews: life.renews_at.filter(|_| index == newest).map(wall),
+                renews_again: life.renews_again && index == newest,
                 seals_from: key.seals_from.map(wall),
                 seals_until: key.seals_until.map(wall),
                 opens_until: key.opens_until.map(wall),
@@ -100,6 +102,12 @@ impl VpnHandle {
         };
         life.keys.iter().enumerate().map(key).collect()
     }
+}
+
+/// What the deadlines of its keys come from; a session keeps what it began with.
+fn settings(life: &Life) -> String {
+    let (age, window) = (life.renegotiate.as_secs(), life.hand_window.as_secs());
+    format!("in this session `vpn.reneg_sec` is {age} and `vpn.hand_window` is {window} (seconds)")
 }
 
 /// A device as administration names it.
@@ -125,7 +133,7 @@ impl Door for VpnHandle {
                 let at = Timestamp::from_wall(self.wall(at)).to_seconds();
                 format!("the session ends with the certificate that it was let in with, on {at}")
             });
-            let rules = ends.into_iter().collect();
+            let rules = ends.into_iter().chain([settings(&life)]).collect();
             Some(OpenSession { protocol: Protocol::OpenVpn, keys, rules })
         })
     }

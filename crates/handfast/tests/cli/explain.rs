@@ -85,8 +85,14 @@ fn a_handshake_of_our_own_is_told_with_the_staple_and_without_its_secrets() {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(text.contains("proof_is_right: 1") && !text.contains("proof_is_right: 0"), "{text}");
-    assert!(text.contains("this client says: name is right"), "{text}");
-    assert!(text.contains("this client says: chain is right"), "{text}");
+    assert!(
+        text.contains("this client says: the name of the server's certificate is right"),
+        "{text}"
+    );
+    assert!(
+        text.contains("this client says: the chain of the server's certificate is right"),
+        "{text}"
+    );
     let nobody = cli.fails(12, "explain tls 127.0.0.1:1");
     assert!(nobody.contains("127.0.0.1:1"), "{nobody}");
 }
@@ -162,7 +168,7 @@ fn a_gateway_that_does_not_know_the_profile_is_unanswered_and_the_profile_is_a_c
     assert!(told.out.starts_with("AN OPENVPN SESSION, UNANSWERED\n"), "{}", told.out);
     assert!(told.out.contains("reset_unanswered"), "{}", told.out);
     let said = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("the server holds another tls-auth key than the one given"), "{said}");
+    assert!(said.contains("it holds another tls-auth key than the one given"), "{said}");
     assert!(said.contains("take a current profile"), "{said}");
     assert!(told.out.lines().count() < 30, "{}", told.out);
 }

@@ -113,7 +113,7 @@ fn every_format_says_that_clients_refuse_it_and_none_that_all_is_well() {
         "(expired; by: client)",
         "this client only looks",
         "- Renew the server's certificate",
-        "this client says: chain is wrong",
+        "this client says: the chain of the server's certificate is wrong",
     ] {
         assert!(short.contains(said), "{said}: {short}");
     }
@@ -160,7 +160,7 @@ fn a_certificate_that_names_no_use_is_refused_by_nobody_but_our_own() {
     let text = cli.ok(&format!("explain tls localhost:{} --ca ca.pem", service.address.port()));
     assert!(
         flat(&text)
-            .contains("chain is to note: it leads to a CA that is trusted, and names no use"),
+            .contains("the chain of the server's certificate is to note: it leads to a CA that is trusted, and names no use"),
         "{text}"
     );
     let client = self::service(&cli, "client", "-tls1_3");

@@ -20,19 +20,32 @@ fn what_a_client_thinks_of_the_gateways_certificate_is_told_by_the_profile() {
     };
     let any = told("", 0);
     for said in [
-        "this client says: chain is right: it leads to the CA of the profile (`<ca>`)",
-        "this client says: usage is right: it was issued for servers",
-        "this client says: name is to note: the profile asks for none",
-        "this client says: dates is right: it holds until",
+        "this client says: the chain of the server's certificate is right: it leads to the CA of the profile (`<ca>`)",
+        "this client says: the usage of the server's certificate is right: it was issued for servers",
+        "this client says: the name of the server's certificate is to note: the profile asks for none",
+        "this client says: the dates of the server's certificate are right: it holds until",
     ] {
         assert!(any.contains(said), "{said}: {any}");
     }
+    // What is judged here is left open nowhere.
+    assert!(any.contains("This client trusts the CA, as its findings say."), "{any}");
+    assert!(!any.contains("Whether the client trusts the CA"), "{any}");
     let right = told("verify-x509-name gateway.test name\n", 0);
-    assert!(right.contains("name is right: it is for gateway.test"), "{right}");
+    assert!(
+        right.contains("name of the server's certificate is right: it is for gateway.test"),
+        "{right}"
+    );
     let wrong = told("verify-x509-name other.test name\n", 11);
-    assert!(wrong.contains("this client says: chain is right"), "{wrong}");
-    assert!(wrong.contains("this client says: name is wrong"), "{wrong}");
+    assert!(
+        wrong.contains("this client says: the chain of the server's certificate is right"),
+        "{wrong}"
+    );
+    assert!(
+        wrong.contains("this client says: the name of the server's certificate is wrong"),
+        "{wrong}"
+    );
     assert!(wrong.contains("(name_mismatch; by: client)"), "{wrong}");
+    assert!(wrong.contains("does not believe the certificate, as its findings say"), "{wrong}");
 }
 
 #[test]
@@ -48,10 +61,10 @@ fn the_gateway_of_another_ca_is_a_wrong_chain() {
     assert_eq!(ran.code, 11, "{ran:?}");
     let said = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        said.contains("chain is wrong: The gateway's certificate comes from another CA"),
+        said.contains("the chain of the server's certificate is wrong: The gateway's certificate comes from another CA"),
         "{said}"
     );
-    assert!(!said.contains("usage is"), "of a stranger nothing else is believed: {said}");
+    assert!(!said.contains("the usage of"), "of a stranger nothing else is believed: {said}");
 }
 
 #[test]

@@ -170,6 +170,7 @@ impl Core {
     /// The first generation is done: its key seals.
     pub(crate) fn finish_opening(&mut self) {
         self.generation.deadline = None;
+        self.keys.complete(self.generation.key_id, self.now.boot);
         self.keys.schedule(self.generation.key_id, Duration::ZERO);
         self.switch_if_due();
         self.tell(Event::Established);
@@ -181,6 +182,7 @@ impl Core {
         self.generation.deadline = None;
         self.unfinished = None;
         self.tell(Event::Renegotiated(key_id));
+        self.keys.complete(key_id, self.now.boot);
         self.keys.schedule(key_id, self.now.boot + self.switch_grace());
         self.switch_if_due();
     }

@@ -332,7 +332,10 @@ impl<R: Role> Machine<R> {
         Life {
             keys: self.core.keys.lives(),
             renews_at: self.phase.renews_at(),
+            renews_again: self.phase.renews_again(),
             certificate_ends: self.side.certificate_ends(self.core.now),
+            renegotiate: self.core.timing.renegotiate,
+            hand_window: self.core.timing.hand_window,
         }
     }
 

@@ -268,6 +268,11 @@ impl<R: Role> Phase<R> {
             _ => None,
         }
     }
+
+    /// Whether that is another try of a renewal that broke.
+    pub(crate) fn renews_again(&self) -> bool {
+        matches!(self, Phase::Up(Up { renewal: Renewal::Broken { .. }, .. }))
+    }
 }
 
 impl<R: Role> Up<R> {

@@ -1,20 +1,21 @@
 //! The lives of the keys, one row for each. Time goes from left to right in the order of events and not to scale:
 //! a handshake takes milliseconds, and a ticket lives for days.
 
-use super::{Anchor, CHARACTER, Canvas, FONT, WIDTH, columns};
-use crate::render::time::span;
+use super::{Anchor, CHARACTER, Canvas, FONT, WIDTH, columns, lines};
+use crate::render::time::{lasting, span};
 use crate::render::words;
 use crate::story::{KeyKind, KeyLine, Plan, Side};
 
 const LEFT: u32 = 20;
 const RIGHT: u32 = WIDTH - 20;
 const BAR: u32 = 8;
-const ROW: u32 = 3 * FONT + 34;
+/// From the bars of one key to the name of the next one.
+const BELOW: u32 = 2 * FONT;
 /// From one line of a text to the next.
 const LINE: u32 = FONT + 4;
-/// Moments that are named, each in so many pixels.
+/// The most moments that are named, and what is free between two of them.
 const MOST_LABELS: usize = 7;
-const LABEL: u32 = 100;
+const BETWEEN: u32 = 2 * CHARACTER;
 /// More keys than anybody looks at; the rest is in the text.
 const MOST_KEYS: usize = 60;
 
@@ -28,11 +29,11 @@ pub(super) fn draw(canvas: &mut Canvas, keys: &[KeyLine]) {
     let times = times(keys);
     axis(canvas, &times);
     for key in keys.iter().take(MOST_KEYS) {
-        row(canvas, key, &times);
+        let top = row(canvas, key, &times);
         if let Some(next) = keys.iter().find(|next| Some(&next.id) == key.replaced_by.as_ref())
             && let Some(born) = next.born
         {
-            mark(canvas, x(born, &times), "the next one is made here");
+            mark(canvas, (x(born, &times), top), "the next one is made here");
         }
     }
     canvas.text(
@@ -42,16 +43,28 @@ pub(super) fn draw(canvas: &mut Canvas, keys: &[KeyLine]) {
         "q",
         "A line across a bar: a renewal, or what is due. No right edge: its end was not seen.",
     );
+    if words::not_counted(keys).is_some() {
+        canvas.y += LINE;
+        let dashed = "A dashed bar: this side encrypts with that key whatever it sends; its packets are not counted.";
+        canvas.text(LEFT, canvas.y, Anchor::Start, "q", dashed);
+    }
     canvas.y += FONT + 8;
 }
 
-/// When some of the moments are, since the distances between them say nothing.
+/// When some of the moments are, since the distances between them say nothing: the first ones that have room.
 fn axis(canvas: &mut Canvas, times: &[u64]) {
     let Some(last) = times.len().checked_sub(1) else { return };
     let each = last.div_ceil(MOST_LABELS).max(1);
+    let mut free = 0;
     for at in times.iter().step_by(each) {
-        let place = x(*at, times).clamp(LABEL / 2, WIDTH - LABEL / 2);
-        canvas.text(place, canvas.y, Anchor::Middle, "q", &format!("+{}", span(*at)));
+        let label = format!("+{}", span(*at));
+        let half = columns(&label) * CHARACTER / 2 + 1;
+        let place = x(*at, times).clamp(half, WIDTH - half);
+        if place - half < free {
+            continue;
+        }
+        free = place + half + BETWEEN;
+        canvas.text(place, canvas.y, Anchor::Middle, "q", &label);
     }
     canvas.y += FONT + 8;
 }
@@ -67,7 +80,8 @@ fn times(keys: &[KeyLine]) -> Vec<u64> {
     times
 }
 
-fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
+/// With where its bars begin.
+fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) -> u32 {
     let cipher = match (key.cipher.as_deref(), key.kind) {
         (Some(cipher), _) => format!(", {cipher}"),
         // What a ticket stands for encrypts nothing.
@@ -81,19 +95,14 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
         "h",
         &format!("{}: {}{cipher}", key.id, key.kind.word()),
     );
-    for (number, line) in lines(&life(key)).iter().enumerate() {
-        // The last line of it stands where there is room for one.
-        canvas.y += if number == 0 { 0 } else { LINE };
-        canvas.text(LEFT, canvas.y + LINE, Anchor::Start, "t", line);
+    let renewed = format!("renewed by: {}", key.renewed_by());
+    for (class, text) in [("t", life(key)), ("q", renewed)] {
+        for line in lines(&text, RIGHT - LEFT) {
+            canvas.y += LINE;
+            canvas.text(LEFT, canvas.y, Anchor::Start, class, &line);
+        }
     }
-    canvas.text(
-        LEFT,
-        canvas.y + 2 * FONT + 8,
-        Anchor::Start,
-        "q",
-        &format!("renewed by: {}", key.renewed_by()),
-    );
-    let top = canvas.y + 2 * FONT + 15;
+    let top = canvas.y + FONT / 2 + 1;
     let begins = key.born.or_else(|| key.uses.iter().map(|one| one.first).min());
     let last = |plan: Plan| plan.opens_until.or(plan.seals_until).or(plan.closes);
     let end = key.ends.or_else(|| key.plan.and_then(last));
@@ -105,22 +114,27 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
         outline(canvas, (x(begins, times), to), top, end.is_some());
     }
     for one in &key.uses {
-        let (y, class) = match one.by {
-            Side::Client => (top, "bar"),
-            Side::Server => (top + BAR, "bar2"),
+        let (y, class, may) = match one.by {
+            Side::Client => (top, "bar", "may"),
+            Side::Server => (top + BAR, "bar2", "may2"),
         };
         let (from, to) = (x(one.first, times), x(one.last, times));
         let width = to.saturating_sub(from).max(3);
+        let (class, uses) = match one.count {
+            0 => (may, "may use"),
+            _ => (class, "uses"),
+        };
         canvas.shape(&format!(
-            r#"<g><title>{} uses {}</title><rect x="{from}" y="{y}" width="{width}" height="{BAR}" class="{class}"/></g>"#,
+            r#"<g><title>{} {uses} {}</title><rect x="{from}" y="{y}" width="{width}" height="{BAR}" class="{class}"/></g>"#,
             one.by.word(),
             crate::render::escape::markup(&key.id)
         ));
     }
-    canvas.y += ROW + BAR;
     for (at, what) in due(key) {
-        mark(canvas, x(at, times), what);
+        mark(canvas, (x(at, times), top), what);
     }
+    canvas.y = top + 2 * BAR + BELOW;
+    top
 }
 
 /// What is planned for it, by whoever tells it of itself.
@@ -140,12 +154,11 @@ fn due(key: &KeyLine) -> impl Iterator<Item = (u64, &'static str)> {
     due.into_iter().filter_map(|(at, what)| at.map(|at| (at, what)))
 }
 
-/// A line across the bar above.
-fn mark(canvas: &mut Canvas, x: u32, what: &str) {
-    let bottom = canvas.y.saturating_sub(ROW + BAR) + 2 * FONT + 15 + 2 * BAR + 3;
-    let top = bottom - 2 * BAR - 6;
+/// A line across the bars that begin there.
+fn mark(canvas: &mut Canvas, (x, top): (u32, u32), what: &str) {
+    let (from, to) = (top.saturating_sub(3), top + 2 * BAR + 3);
     canvas.shape(&format!(
-        r#"<g><title>{what}</title><line x1="{x}" y1="{top}" x2="{x}" y2="{bottom}" class="due"/></g>"#
+        r#"<g><title>{what}</title><line x1="{x}" y1="{from}" x2="{x}" y2="{to}" class="due"/></g>"#
     ));
 }
 
@@ -170,7 +183,7 @@ fn life(key: &KeyLine) -> String {
         Some(in_flight) => format!(
             "decrypts at most until +{}, or {} after both use the key after the next",
             span(at),
-            span(in_flight)
+            lasting(in_flight)
         ),
         None => format!("{opens} until +{}", span(at)),
     }));
@@ -182,21 +195,6 @@ fn life(key: &KeyLine) -> String {
         said.push("its end was not seen".to_owned());
     }
     said.join("; ")
-}
-
-/// Broken between words where the picture ends.
-fn lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if columns(line) + 1 + columns(word) <= (RIGHT - LEFT) / CHARACTER => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn x(at: u64, times: &[u64]) -> u32 {

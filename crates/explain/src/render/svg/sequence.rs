@@ -1,6 +1,6 @@
 //! The sequence of steps between client and server.
 
-use super::{Anchor, Canvas, FONT, WIDTH};
+use super::{Anchor, Canvas, FONT, WIDTH, lines};
 use crate::catalogue;
 use crate::render::escape::markup;
 use crate::render::time::span;
@@ -10,6 +10,8 @@ use crate::story::{Chapter, Ending, Side, Source, Step, Story};
 const CLIENT: u32 = 150;
 const SERVER: u32 = 770;
 const ROW: u32 = 40;
+/// A reason may have a log's words in it.
+const MOST_LINES: usize = 4;
 /// More steps than anybody looks at; the rest is in the text.
 const MOST_STEPS: usize = 200;
 
@@ -56,13 +58,8 @@ fn row(canvas: &mut Canvas, step: &Step) {
         y - 5,
         y + 5
     ));
-    canvas.text(
-        10,
-        y + 4,
-        Anchor::Start,
-        "q",
-        &super::fit(&format!("{}. {}", step.number, span(step.at)), CLIENT - 24),
-    );
+    let when = format!("{}. {}", step.number, span(step.at));
+    canvas.text_in(CLIENT - 14, (10, y + 4), Anchor::Start, "q", &when);
     let lock = match (step.source, &step.key) {
         (Source::Gap, _) => "not readable",
         (Source::Judged, _) if step.chapter == Chapter::Dropped => "dropped",
@@ -70,13 +67,14 @@ fn row(canvas: &mut Canvas, step: &Step) {
         (_, Some(_)) => "encrypted",
         (_, None) => "in the clear",
     };
-    let label = super::fit(&step.title, SERVER - CLIENT - 20);
-    canvas.text((CLIENT + SERVER) / 2, y - 7, Anchor::Middle, "t", &label);
+    let (middle, room) = ((CLIENT + SERVER) / 2, SERVER - CLIENT - 20);
+    canvas.text_in(room, (middle, y - 7), Anchor::Middle, "t", &step.title);
     canvas.text(SERVER + 14, y + 4, Anchor::Start, "q", lock);
     if let Some(why) = words::reason(step) {
-        let why = super::fit(&why, SERVER - CLIENT - 20);
-        canvas.text((CLIENT + SERVER) / 2, y + 15, Anchor::Middle, "q", &why);
-        canvas.y += ROW / 2;
+        for line in lines(&why, room).iter().take(MOST_LINES) {
+            canvas.text_in(room, (middle, canvas.y + 15), Anchor::Middle, "q", line);
+            canvas.y += ROW / 2;
+        }
     }
 }
 

@@ -102,7 +102,7 @@ fn of_path(refusal: &Refusal) -> Wrong {
             format!("By this machine's clock the server's certificate expired on {at}."),
             &[
                 "Renew the server's certificate, and have the server load the new one: nothing mends it at the client.",
-                "If it should hold still, this machine's clock is wrong: compare `date -u` with one that is right.",
+                "If the certificate's end has not come yet, this machine's clock is fast: compare `date -u` with a clock that is right.",
             ],
         ),
         Refusal::NotYetValid { at } => (
@@ -124,7 +124,7 @@ fn of_path(refusal: &Refusal) -> Wrong {
             format!("By this machine's clock the certificate of the CA that issued the server's expired on {at}."),
             &[
                 "Give the clients the CA's present certificate; where there is none, roll the CA over.",
-                "If it should hold still, this machine's clock is wrong: compare `date -u` with one that is right.",
+                "If the end of the CA's certificate has not come yet, this machine's clock is fast: compare `date -u` with a clock that is right.",
             ],
         ),
         Refusal::WrongUsage { .. } => (
@@ -204,7 +204,7 @@ fn revoked(said: &Said) -> Wrong {
     Wrong::new(
         "revoked",
         format!(
-            "The CA says that the server's certificate was revoked{at}{reason}: its box has by which means."
+            "The CA says that the server's certificate was revoked{at}{reason}: its box says how that is known."
         ),
         &[
             "First find out who revoked it and why: its key may be in other hands.",

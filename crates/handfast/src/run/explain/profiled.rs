@@ -14,16 +14,19 @@ use super::super::standing::{Shown, said_by_staple};
 use super::super::tls::{dates, staple};
 use super::declined;
 use super::tls::{answered, judgement};
-use crate::show::tls::Finding;
+use crate::show::tls::{Finding, State};
 
 /// Adds it to the story; and by which setting a tunnel of this profile would have its next key, where there is a first one.
 pub(super) fn judge(profile: &Profile, seen: Option<Seen>, story: &mut Story) {
     let Some(shown) = seen.and_then(shown) else { return };
     let now = SystemClock.now().into();
-    story.judgements.extend(findings(profile, &shown, now).into_iter().map(judgement));
+    let found = findings(profile, &shown, now);
+    let is_trusted = found.iter().all(|finding| finding.state != State::Bad);
+    story.judgements.extend(found.into_iter().map(judgement));
     if let Some(said) = said_by_staple(&shown, &cas(profile)) {
         answered(story, vec![said]);
     }
+    story.server_was_judged(is_trusted);
     if story.keys.iter().any(|key| key.kind == KeyKind::Data) {
         let by = "this client".to_owned();
         story.judgements.push(Judgement { by, sentence: renewal(profile.timers.reneg) });

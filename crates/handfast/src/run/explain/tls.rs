@@ -75,32 +75,37 @@ fn shake(order: &ExplainTlsOrder, data: &Path, kept: &Kept) -> Result<Story, Fai
     }
     while tls.wants_write() && tls.write_tls(&mut tap).is_ok() {}
     let said = match watcher.take() {
-        Some(shown) => judged(&shown, order, data, &mut tap.record.live)?,
-        None => Vec::new(),
+        Some(shown) => Some(judged(&shown, order, data, &mut tap.record.live)?),
+        None => None,
     };
     let story = tap.record.live.story(Speech::Tls, secrets.take());
     let mut story = story.ok_or_else(|| unreachable(target))?;
-    answered(&mut story, said);
+    if let Some((said, is_trusted)) = said {
+        answered(&mut story, said);
+        story.server_was_judged(is_trusted);
+    }
     Ok(story)
 }
 
-/// What a client thinks of what was shown; then what the CA says of it.
+/// What a client thinks of what was shown; then what the CA says of it, and whether the client would go on with that server.
 fn judged(
     shown: &Shown,
     order: &ExplainTlsOrder,
     data: &Path,
     live: &mut Live,
-) -> Result<Vec<Said>, Failure> {
+) -> Result<(Vec<Said>, bool), Failure> {
     let ca = order.ca.as_deref();
     let cas = super::super::tls::anchors(ca, data)?;
     let found = super::super::tls::judge(&order.target, shown, &cas);
     live.judged(found.into_iter().map(judgement));
     // None where its CA is not known, so that no answer could be checked.
     let said = said_of(shown, ca, data, order.ask)?.unwrap_or_default();
-    if let Some(verdict) = distrusted::verdict(&order.target, shown, &cas, &said) {
+    let verdict = distrusted::verdict(&order.target, shown, &cas, &said);
+    let is_trusted = verdict.is_none();
+    if let Some(verdict) = verdict {
         live.distrusted(verdict);
     }
-    Ok(said)
+    Ok((said, is_trusted))
 }
 
 /// The box of the server's certificate, with what was said about it.
@@ -169,7 +174,7 @@ fn why_no_more(heard: &[u8], error: Option<&io::Error>) -> &'static str {
     }
 }
 
-/// A finding of `tls test`, in its words.
+/// A finding of `tls test`, in its words, with whose certificate it is about.
 pub(super) fn judgement(finding: Finding) -> Judgement {
     let mend = finding.mend.map_or_else(String::new, |mend| format!("; {mend}"));
     let state = match finding.state {
@@ -177,7 +182,19 @@ pub(super) fn judgement(finding: Finding) -> Judgement {
         State::Note => "to note",
         State::Bad => "wrong",
     };
-    let sentence = format!("{} is {state}: {}{mend}", finding.what, finding.said);
+    let what = match finding.what {
+        "chain" => "the chain of the server's certificate is",
+        "usage" => "the usage of the server's certificate is",
+        "name" => "the name of the server's certificate is",
+        "dates" => "the dates of the server's certificate are",
+        "staple" => "the staple of the server's certificate is",
+        "proof" => "the server's proof of its key is",
+        other => return of(format!("{other} is {state}: {}{mend}", finding.said)),
+    };
+    of(format!("{what} {state}: {}{mend}", finding.said))
+}
+
+fn of(sentence: String) -> Judgement {
     Judgement { by: "this client".to_owned(), sentence }
 }
 

@@ -9,8 +9,8 @@ use explain::capture::Keys;
 use explain::catalogue::Kind;
 use explain::kept::Verdict;
 use explain::live::Speech;
-use explain::story::{Ending, Judgement, Stories, Story, VERSION};
-use explain::{KeyLog, Side};
+use explain::story::{Judgement, Stories, Story, VERSION};
+use explain::{KeyLog, Side, tries};
 
 use super::kept::Kept;
 use super::record::Record;
@@ -59,25 +59,10 @@ async fn all(profile: &Profile, kept: &Kept) -> Result<Vec<Story>, Failure> {
         let secrets = kept.secrets.take();
         stories.extend(one(profile, record, secrets, (&looked, next), began));
     }
-    learn(&mut stories);
+    tries::compare(&mut stories);
     match stories.is_empty() {
         true => Err(Failure::new(FailureKind::Unreachable, "nothing was said that could be told")),
         false => Ok(stories),
-    }
-}
-
-/// What a try in vain was about, by the one that went well: its server runs, and holds the same tls-auth key.
-fn learn(stories: &mut [Story]) {
-    let Some((last, former)) = stories.split_last_mut() else { return };
-    let host = |story: &Story| story.server.rsplit_once(':').map(|(host, _)| host.to_owned());
-    let is_proof = last.transport == "tcp" && last.ending == Ending::Done;
-    for story in former.iter_mut().filter(|_| is_proof) {
-        if host(story) == host(last)
-            && let Ending::Broken(broken) = &mut story.ending
-            && broken.code == "reset_unanswered"
-        {
-            broken.mends.insert(0, UDP_IS_BLOCKED.to_owned());
-        }
     }
 }
 
@@ -125,7 +110,7 @@ fn one(
     let (mut story, shown) = live.told(Speech::OpenVpn, secrets)?;
     profiled::judge(profile, shown, &mut story);
     if looked.nothing_listens && looked.unreached.is_none() {
-        suspect_the_port(&mut story);
+        tries::nothing_listens(&mut story);
     }
     Some(story)
 }
@@ -133,7 +118,7 @@ fn one(
 /// What is seen of a server to which nothing could be said.
 fn unreached(why: &str, nothing_listens: bool) -> Verdict {
     let mends: &[&str] = match nothing_listens {
-        true => &[START_IT],
+        true => &[tries::START_IT],
         false => &[
             "See whether the server runs, and whether address and port are its own.",
             "Try from another network, as a phone's: if it works there, the first one keeps these packets back.",
@@ -185,15 +170,6 @@ fn is_of_time(warning: &&Warning) -> bool {
     matches!(warning, Warning::Expired { .. } | Warning::NotYetValid { .. })
 }
 
-/// More than silence tells.
-fn suspect_the_port(story: &mut Story) {
-    if let Ending::Broken(broken) = &mut story.ending
-        && broken.code == "reset_unanswered"
-    {
-        broken.mends.insert(0, START_IT.to_owned());
-    }
-}
-
 fn micros(now: Now) -> u64 {
     u64::try_from(now.wall.as_micros()).unwrap_or(u64::MAX)
 }
@@ -207,5 +183,3 @@ fn seed() -> Result<[u8; 32], Failure> {
 
 const NOTHING_LISTENS: &str =
     "the machine there, or a firewall on the way, answered that nothing listens at this UDP port";
-const START_IT: &str = "Start the server, or mend address and port in the profile: the answer came that nothing listens there (a firewall that rejects says the same).";
-const UDP_IS_BLOCKED: &str = "Over TCP the same server answered, and took the same tls-auth key. So something on the way keeps UDP back, or the server listens on another UDP port: have that mended, for TCP in TCP is slow where packets are lost.";
