@@ -233,6 +233,10 @@ pub(crate) const TABLE: &[Row] = &[
     ),
     is("keys[].ends_by", Follows("the version of TLS, and whether another key came")),
     is("keys[].plan.in_use", PLAN),
+    is(
+        "keys[].plan.complete",
+        Elsewhere("crates/tunnel/src/keys.rs", "the moment that the session itself counts from"),
+    ),
     is("keys[].plan.renews", PLAN),
     is("keys[].plan.seals_from", PLAN),
     is("keys[].plan.seals_until", PLAN),
