@@ -1,11 +1,15 @@
 //! Where two stories part: the first step at which one says something else than the other.
 //!
-//! Times, addresses and what is drawn at random differ between any two handshakes and are not compared.
+//! Times, addresses and what is drawn at random differ between any two handshakes and are not compared. Neither is what
+//! follows from steps (titles, sentences, the lives of keys, what is missing), what the way did (packets that were lost and
+//! sent again), or a judgement's own words: where one is of weight, the ending or a certificate's box has it.
+
+mod shown;
 
 use serde::Serialize;
 
 use crate::openvpn::DATAGRAMS;
-use crate::story::{Ending, Field, Step, Stories};
+use crate::story::{Ending, Field, Step, Stories, Story};
 use crate::tls::GREASE;
 
 /// Values that differ from one handshake to the next, or by where a capture was made.
@@ -24,10 +28,20 @@ const CERTIFICATE: &str = "certificate_length";
 /// The same of what a server pushes: each client has its own addresses and number.
 const OWN: [&str; 3] = ["ifconfig ", "ifconfig-ipv6 ", "peer-id "];
 
+/// Where two sources part.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Parting {
+    /// In which of their stories, from 1.
+    pub story: usize,
+    /// Where in it.
+    #[serde(flatten)]
+    pub place: Where,
+}
+
 /// Where two stories part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "in", rename_all = "snake_case")]
-pub enum Parting {
+pub enum Where {
     /// The two have other steps here; none where one has ended.
     Step {
         /// The number, from 1.
@@ -37,7 +51,7 @@ pub enum Parting {
         /// The step of the second.
         right: Option<Box<Step>>,
     },
-    /// The steps are the same and say different things.
+    /// The steps are the same and say different things, or show different certificates.
     Values {
         /// The step of the first.
         step: Box<Step>,
@@ -53,51 +67,78 @@ pub enum Parting {
         /// How the second ended.
         right: Box<Ending>,
     },
+    /// As many stories as both tell are the same, and one tells more.
+    Stories {
+        /// How many the first tells.
+        left: usize,
+        /// How many the second tells.
+        right: usize,
+    },
 }
 
-/// The first difference between the first stories of both; none if there is none.
+/// The first difference between the stories of both, in their order; none if there is none.
 pub fn parting(left: &Stories, right: &Stories) -> Option<Parting> {
-    let steps = |stories: &Stories| {
-        stories.stories.first().map(|story| story.steps.clone()).unwrap_or_default()
+    let (left, right) = (&left.stories, &right.stories);
+    let both = left.iter().zip(right).zip(1..);
+    let parted = both.into_iter().find_map(|((one, other), story)| {
+        in_a_story(one, other).map(|place| Parting { story, place })
+    });
+    let (left, right) = (left.len(), right.len());
+    let in_number = || {
+        let place = Where::Stories { left, right };
+        (left != right).then_some(Parting { story: left.min(right) + 1, place })
     };
-    let (a, b) = (steps(left), steps(right));
-    for index in 0..a.len().max(b.len()) {
-        let parted = match (a.get(index), b.get(index)) {
-            (Some(one), Some(other)) if is_same_kind(one, other) => values(one, other),
-            (one, other) => Some(Parting::Step {
+    parted.or_else(in_number)
+}
+
+fn in_a_story(one: &Story, other: &Story) -> Option<Where> {
+    let (left, right) = (&one.steps, &other.steps);
+    let steps = (0..left.len().max(right.len())).find_map(|index| {
+        match (left.get(index), right.get(index)) {
+            (Some(a), Some(b)) if is_same_kind(a, b) => values((one, a), (other, b)),
+            (a, b) => Some(Where::Step {
                 number: index + 1,
-                left: one.cloned().map(Box::new),
-                right: other.cloned().map(Box::new),
+                left: a.cloned().map(Box::new),
+                right: b.cloned().map(Box::new),
             }),
-        };
-        if parted.is_some() {
-            return parted;
         }
-    }
-    let ending = |stories: &Stories| stories.stories.first().map(|story| story.ending.clone());
-    let (one, other) = (ending(left)?, ending(right)?);
-    (one != other).then(|| Parting::Ending { left: Box::new(one), right: Box::new(other) })
+    });
+    steps.or_else(|| {
+        let (left, right) = (Box::new(one.ending.clone()), Box::new(other.ending.clone()));
+        (left != right).then_some(Where::Ending { left, right })
+    })
 }
 
 fn is_same_kind(one: &Step, other: &Step) -> bool {
     (&one.entry, one.from, one.handshake) == (&other.entry, other.from, other.handshake)
 }
 
-fn values(one: &Step, other: &Step) -> Option<Parting> {
-    let certificates =
-        |step: &Step| step.fields.iter().filter(|field| field.name == CERTIFICATE).count();
-    let as_many = certificates(one) == certificates(other);
+fn values((one, a): (&Story, &Step), (other, b): (&Story, &Step)) -> Option<Where> {
+    let count = |step: &Step| step.fields.iter().filter(|field| field.name == CERTIFICATE).count();
+    let as_many = count(a) == count(b);
+    let all = |story: &Story, step: &Step| -> Vec<Field> {
+        let of_step = step.fields.iter().filter(|one| !is_drawn(one)).cloned();
+        let certificates = shown::of(story, step).into_iter();
+        around(story, step).into_iter().chain(of_step).chain(certificates).collect()
+    };
+    let (of_a, of_b) = (all(one, a), all(other, b));
     let only = |fields: &[Field], others: &[Field]| -> Vec<Field> {
         let is_new = |field: &&Field| match field.name == CERTIFICATE {
             true => !as_many,
             false => !others.contains(field),
         };
-        let new = fields.iter().filter(is_new);
-        new.filter(|field| !is_drawn(field)).cloned().collect()
+        fields.iter().filter(is_new).cloned().collect()
     };
-    let (left, right) = (only(&one.fields, &other.fields), only(&other.fields, &one.fields));
+    let (left, right) = (only(&of_a, &of_b), only(&of_b, &of_a));
     let differs = !left.is_empty() || !right.is_empty();
-    differs.then(|| Parting::Values { step: Box::new(one.clone()), left, right })
+    differs.then(|| Where::Values { step: Box::new(a.clone()), left, right })
+}
+
+/// What a step is told in: the transport, at the first one, and the key that it is under.
+fn around(story: &Story, step: &Step) -> Vec<Field> {
+    let transport = (step.number == 1).then(|| Field::text("transport", &story.transport));
+    let key = step.key.as_deref().map(|key| Field::text("key", key));
+    transport.into_iter().chain(key).collect()
 }
 
 fn is_drawn(field: &Field) -> bool {

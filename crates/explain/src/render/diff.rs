@@ -3,7 +3,8 @@
 use super::escape::{json, line as plain, markup};
 use super::html::style;
 use super::term::Page;
-use crate::diff::Parting;
+use super::time::moment;
+use crate::diff::{Parting, Where};
 use crate::story::{Ending, Field, Step, VERSION};
 
 /// Where two stories part, in a few lines of at most `width` columns.
@@ -29,7 +30,7 @@ pub fn diff_html(parting: Option<&Parting>) -> String {
             markup(&says)
         ));
     }
-    if let Some(Parting::Values { step, .. }) = parting {
+    if let Some(Where::Values { step, .. }) = parting.map(|parting| &parting.place) {
         page.push_str(&format!("<p class=\"q\">{}</p>\n", markup(&step.sentence)));
     }
     page.push_str("</main></body></html>\n");
@@ -43,28 +44,47 @@ pub fn diff_json(parting: Option<&Parting>) -> String {
 }
 
 fn headline(parting: Option<&Parting>) -> String {
-    match parting {
-        None => "Both tell the same, apart from times, addresses and what is drawn at random."
-            .to_owned(),
-        Some(Parting::Step { number, .. }) => format!("They part at step {number}."),
-        Some(Parting::Values { step, .. }) => {
-            format!("They part at step {}, {}, in what it says.", step.number, plain(&step.title))
+    let Some(Parting { story, place }) = parting else {
+        return "Both tell the same, apart from times, addresses and what is drawn at random."
+            .to_owned();
+    };
+    let of_story = match story {
+        1 => String::new(),
+        number => format!(" of story {number}"),
+    };
+    match place {
+        Where::Step { number, .. } => format!("They part at step {number}{of_story}."),
+        Where::Values { step, .. } => {
+            let title = plain(&step.title);
+            format!("They part at step {}{of_story}, {title}, in what it says.", step.number)
         }
-        Some(Parting::Ending { .. }) => {
-            "All steps are the same; they end in other ways.".to_owned()
+        Where::Ending { .. } => {
+            format!("All steps{of_story} are the same; they end in other ways.")
+        }
+        Where::Stories { .. } => {
+            "As many stories as both tell are the same; one of the two tells more.".to_owned()
         }
     }
 }
 
 /// What each of the two says where they part.
 fn sides(parting: Option<&Parting>) -> Vec<(&'static str, String)> {
-    let (left, right) = match parting {
+    let (left, right) = match parting.map(|parting| &parting.place) {
         None => return Vec::new(),
-        Some(Parting::Step { left, right, .. }) => (step(left.as_deref()), step(right.as_deref())),
-        Some(Parting::Values { left, right, .. }) => (values(left), values(right)),
-        Some(Parting::Ending { left, right }) => (ending(left), ending(right)),
+        Some(Where::Step { left, right, .. }) => (step(left.as_deref()), step(right.as_deref())),
+        Some(Where::Values { left, right, .. }) => (values(left), values(right)),
+        Some(Where::Ending { left, right }) => (ending(left), ending(right)),
+        Some(Where::Stories { left, right }) => (stories(*left), stories(*right)),
     };
     vec![("A", left), ("B", right)]
+}
+
+fn stories(number: usize) -> String {
+    match number {
+        0 => "tells no story".to_owned(),
+        1 => "tells one story".to_owned(),
+        number => format!("tells {number} stories"),
+    }
 }
 
 fn step(step: Option<&Step>) -> String {
@@ -75,15 +95,19 @@ fn step(step: Option<&Step>) -> String {
 }
 
 fn values(fields: &[Field]) -> String {
-    let one = |field: &Field| {
-        format!(
-            "{}={}",
-            plain(&field.name),
-            plain(field.meaning.as_deref().unwrap_or(&field.value))
-        )
-    };
-    let all: Vec<String> = fields.iter().map(one).collect();
+    let all: Vec<String> = fields.iter().map(value).collect();
     if all.is_empty() { "says nothing there".to_owned() } else { all.join(", ") }
+}
+
+fn value(field: &Field) -> String {
+    let name = plain(&field.name);
+    let text = plain(field.meaning.as_deref().unwrap_or(&field.value));
+    match field.value.parse() {
+        Ok(seconds) if name.ends_with(".not_before") || name.ends_with(".not_after") => {
+            format!("{name}={}", moment(seconds))
+        }
+        _ => format!("{name}={text}"),
+    }
 }
 
 fn ending(ending: &Ending) -> String {

@@ -6,7 +6,7 @@ use pki::ocsp::{OcspResponse, OcspStatus};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
-use x509_parser::public_key::PublicKey;
+use x509_parser::public_key::{PublicKey, RSAPublicKey};
 
 use super::reader::Reader;
 use crate::fact::Shown;
@@ -185,10 +185,54 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// The algorithm, with its curve or length: as a word where it has one, else by its number.
 fn key(certificate: &X509Certificate<'_>) -> String {
-    match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) => format!("RSA, {} bits", key.key_size()),
-        Ok(PublicKey::EC(point)) => format!("elliptic curve, {} bits", point.key_size()),
-        _ => cut(&certificate.public_key().algorithm.algorithm.to_id_string()),
+    let info = certificate.public_key();
+    let number = info.algorithm.algorithm.to_id_string();
+    if let Ok(PublicKey::RSA(key)) = info.parsed() {
+        return format!("RSA, {} bits", key.key_size());
     }
+    if number == RSA_PSS {
+        let bits =
+            RSAPublicKey::from_der(&info.subject_public_key.data).map(|(_, key)| key.key_size());
+        return bits.map_or_else(
+            |_| "RSA for PSS alone".to_owned(),
+            |bits| format!("RSA for PSS alone, {bits} bits"),
+        );
+    }
+    let named = |known: &[(&str, &'static str)], number: &str| {
+        known.iter().find(|(one, _)| *one == number).map(|(_, name)| *name)
+    };
+    if number == ELLIPTIC_CURVE {
+        let curve = info.algorithm.parameters.as_ref().and_then(|name| name.as_oid().ok());
+        let curve = curve.map(|name| name.to_id_string()).unwrap_or_default();
+        return match named(CURVES, &curve) {
+            Some(name) => format!("elliptic curve {name}"),
+            None if curve.is_empty() => "elliptic curve without a name".to_owned(),
+            None => cut(&format!("elliptic curve {curve}")),
+        };
+    }
+    named(ALGORITHMS, &number).map_or_else(|| cut(&number), str::to_owned)
 }
+
+const RSA_PSS: &str = "1.2.840.113549.1.1.10";
+const ELLIPTIC_CURVE: &str = "1.2.840.10045.2.1";
+const CURVES: &[(&str, &str)] = &[
+    ("1.2.840.10045.3.1.1", "P-192, 192 bits"),
+    ("1.3.132.0.33", "P-224, 224 bits"),
+    ("1.2.840.10045.3.1.7", "P-256, 256 bits"),
+    ("1.3.132.0.34", "P-384, 384 bits"),
+    ("1.3.132.0.35", "P-521, 521 bits"),
+    ("1.3.132.0.10", "secp256k1, 256 bits"),
+    ("1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1, 256 bits"),
+    ("1.3.36.3.3.2.8.1.1.11", "brainpoolP384r1, 384 bits"),
+    ("1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1, 512 bits"),
+];
+const ALGORITHMS: &[(&str, &str)] = &[
+    ("1.3.101.112", "Ed25519"),
+    ("1.3.101.113", "Ed448"),
+    ("1.2.840.10040.4.1", "DSA"),
+    ("2.16.840.1.101.3.4.3.17", "ML-DSA-44"),
+    ("2.16.840.1.101.3.4.3.18", "ML-DSA-65"),
+    ("2.16.840.1.101.3.4.3.19", "ML-DSA-87"),
+];

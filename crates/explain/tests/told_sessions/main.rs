@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod at_the_tls_door;
+mod diff;
 mod dropped;
 mod ended;
 mod hostile;
@@ -268,42 +269,6 @@ fn with_what_is_rare() -> Story {
         live.push(&Chunk { at: number.into(), from: *from, frame: number, offset: 0, bytes });
     }
     live.story(Speech::Tls, KeyLog::default()).unwrap()
-}
-
-#[test]
-fn two_good_handshakes_of_one_kind_do_not_part() {
-    let one =
-        |story: Story| Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
-    let acts = [Act::Data, Act::Renew, Act::Data, Act::Leave];
-    let session = || one(Meeting::new(Admit::Yes).run(&acts).story());
-    assert_eq!(explain::diff::parting(&session(), &session()), None);
-    let at_the_gateway = || {
-        let meeting = Meeting::new(Admit::Yes).run(&[]);
-        one(meeting.as_the_gateway_tells_it(Ok(&meeting.kept())))
-    };
-    assert_eq!(explain::diff::parting(&at_the_gateway(), &at_the_gateway()), None);
-    let mail = || one(after_words_in_the_clear());
-    assert_eq!(explain::diff::parting(&mail(), &mail()), None);
-    // Another address in the tunnel is no difference of handshakes; another option is.
-    let pushed = |option: &str| {
-        let mut stories = session();
-        let steps = stories.stories.iter_mut().flat_map(|story| &mut story.steps);
-        let mut fields = steps.flat_map(|step| &mut step.fields);
-        fields.find(|field| field.name == "pushed").unwrap().value = option.to_owned();
-        stories
-    };
-    let ifconfig = |last: u8| pushed(&format!("ifconfig 10.8.0.{last} 255.255.255.0"));
-    assert_eq!(explain::diff::parting(&ifconfig(2), &ifconfig(3)), None);
-    assert!(explain::diff::parting(&pushed("ping 10"), &pushed("ping 20")).is_some());
-    // A certificate of another length is as a rule one of another signature; one more is a longer chain.
-    let longer = || {
-        let mut stories = session();
-        let mut steps = stories.stories.iter_mut().flat_map(|story| &mut story.steps);
-        let shown = steps.find(|step| step.entry == "server_certificate").unwrap();
-        shown.fields.push(shown.fields[0].clone());
-        stories
-    };
-    assert!(explain::diff::parting(&session(), &longer()).is_some());
 }
 
 /// A server that says something to its user, which ours doesn't.

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
+use explain::live::{Live, Speech};
+use explain::{Chunk, KeyLog, Side};
 use serde_json::{Value, json};
 
 use crate::pdml::{Shown, all};
@@ -56,12 +58,7 @@ fn fields(text: &str) -> Value {
     let names = names.skip(1).take(1).flat_map(|line| line.trim().split(", "));
     let names: Vec<&str> =
         names.filter_map(|name| name.split_once(':')).map(|(_, name)| name).collect();
-    let bits = line("Public-Key: (").split(' ').next().unwrap_or_default();
-    let key = match line("Public Key Algorithm: ") {
-        "rsaEncryption" => format!("RSA, {bits} bits"),
-        "id-ecPublicKey" => format!("elliptic curve, {bits} bits"),
-        other => other.to_owned(),
-    };
+    let key = key(&line);
     json!({
         "subject": line("subject="),
         "issuer": line("issuer="),
@@ -73,10 +70,72 @@ fn fields(text: &str) -> Value {
     })
 }
 
+fn key<'a>(line: &impl Fn(&str) -> &'a str) -> String {
+    let bits = line("Public-Key: (").split(' ').next().unwrap_or_default();
+    let curve = Some(line("NIST CURVE: ")).filter(|name| !name.is_empty());
+    match line("Public Key Algorithm: ") {
+        "rsaEncryption" => format!("RSA, {bits} bits"),
+        "rsassaPss" => format!("RSA for PSS alone, {bits} bits"),
+        "id-ecPublicKey" => {
+            format!("elliptic curve {}, {bits} bits", curve.unwrap_or(line("ASN1 OID: ")))
+        }
+        "ED25519" => "Ed25519".to_owned(),
+        "ED448" => "Ed448".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// Of `2026-11-29 18:00:00Z`.
 fn seconds(time: &str) -> u64 {
     let numbers: Vec<u64> =
         time.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
     let [year, month, day, h, m, s] = numbers[..] else { panic!("a time: {time}") };
     seconds_of((year, month, day), (h, m, s))
+}
+
+#[test]
+fn the_key_of_a_certificate_of_each_kind_is_what_openssl_says() {
+    let curve = |name: &'static str| vec!["ec", "-pkeyopt", name];
+    for (kind, says) in [
+        (curve("ec_paramgen_curve:P-256"), "elliptic curve P-256, 256 bits"),
+        (curve("ec_paramgen_curve:P-384"), "elliptic curve P-384, 384 bits"),
+        (curve("ec_paramgen_curve:P-521"), "elliptic curve P-521, 521 bits"),
+        (curve("ec_paramgen_curve:secp256k1"), "elliptic curve secp256k1, 256 bits"),
+        (curve("ec_paramgen_curve:brainpoolP384r1"), "elliptic curve brainpoolP384r1, 384 bits"),
+        (vec!["ed25519"], "Ed25519"),
+        (vec!["ed448"], "Ed448"),
+        (vec!["rsa:2048"], "RSA, 2048 bits"),
+        (vec!["rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"], "RSA for PSS alone, 2048 bits"),
+    ] {
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-batch", "-nodes", "-subj", "/CN=kind", "-outform", "DER"])
+            .args(["-keyout", "/dev/null", "-newkey"])
+            .args(&kind)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{kind:?}: {}", String::from_utf8_lossy(&made.stderr));
+        let (theirs, ours) = (read(&made.stdout), shown(&made.stdout));
+        assert_eq!((ours["key"].as_str(), &theirs["key"]), (Some(says), &says.into()), "{kind:?}");
+    }
+}
+
+/// The certificate as a story of TLS 1.2 has it, where it stands in the clear.
+fn shown(der: &[u8]) -> Value {
+    let long = |bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes()[1..], bytes].concat();
+    let message = |kind: u8, body: &[u8]| [&[kind][..], &long(body)].concat();
+    let record =
+        |content: &[u8]| [&[22, 3, 3][..], &(content.len() as u16).to_be_bytes(), content].concat();
+    let client = [&[3, 3][..], &[1; 32], &[0, 0, 2, 0xc0, 0x2b, 1, 0]].concat();
+    let server = [&[3, 3][..], &[2; 32], &[0, 0xc0, 0x2b, 0]].concat();
+    let mut live = Live::new("tcp");
+    for (number, from, content) in [
+        (1, Side::Client, message(1, &client)),
+        (2, Side::Server, message(2, &server)),
+        (3, Side::Server, message(11, &long(&long(der)))),
+    ] {
+        let bytes = record(&content);
+        live.push(&Chunk { at: number.into(), from, frame: number, offset: 0, bytes: &bytes });
+    }
+    let story = live.story(Speech::Tls, KeyLog::default()).unwrap();
+    serde_json::to_value(&story.certificates[0]).unwrap()
 }

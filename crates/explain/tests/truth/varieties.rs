@@ -148,7 +148,7 @@ const PROMISES: &[Promise] = &[
     ("tls1_2", None, "TLS 1.2", |read| read.is_old()),
     ("tls1_3", None, "TLS 1.3", |read| read.is_new()),
     ("rsa", None, "a certificate of RSA", |read| read.key("RSA")),
-    ("p256", None, "a certificate of P-256", |read| read.key("elliptic curve, 256")),
+    ("p256", None, "a certificate of P-256", |read| read.key("elliptic curve P-256")),
     ("retry", None, "a HelloRetryRequest", |read| {
         read.has("hello_retry_request") && read.has("second_client_hello")
     }),
@@ -166,11 +166,11 @@ const PROMISES: &[Promise] = &[
     ("data", Some(false), "application data", |read| read.has("application_data")),
     ("hash384", None, "a hash longer than the curve", |read| {
         read.value("server_key_exchange", "signature_algorithm", "0x0503")
-            && read.key("elliptic curve, 256")
+            && read.key("elliptic curve P-256")
     }),
     ("hash256", None, "a hash shorter than the curve", |read| {
         read.value("server_key_exchange", "signature_algorithm", "0x0403")
-            && read.key("elliptic curve, 384")
+            && read.key("elliptic curve P-384")
     }),
     ("rsa1024", None, "a short key", |read| read.key("RSA, 1024")),
     ("pkcs1", None, "a signature without PSS", |read| {

@@ -1,4 +1,4 @@
-//! `handfast explain diff`: the first step at which two stories part.
+//! `handfast explain diff`: the first step at which the stories of two files part.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::args::typed::explain::FormatWord;
 /// The most bytes of a file that are read; a story has a fraction of it.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// Compares the first stories of two files.
+/// Compares all stories of two files, in their order.
 pub(crate) fn run(a: &Path, b: &Path, written: &Written) -> Result<Output, Failure> {
     keep(written, [a, b])?;
     let (left, right) = (stories(a)?, stories(b)?);
