@@ -20,8 +20,8 @@ pub struct DataFigures {
     pub total: PeerCounters,
     /// Control datagrams that failed the tls-auth check, by what is likely wrong with the sender.
     pub forged_control: BTreeMap<&'static str, u64>,
-    /// Where the last of each came from that was looked at closely, which few are each second. Anybody may have written
-    /// that address.
+    /// Where the last of each came from that was looked at closely, which few are each second. Over UDP anybody may have
+    /// written that address.
     pub forged_from: BTreeMap<&'static str, LastFrom>,
     /// Authentic control datagrams dropped as the control task did not keep up.
     pub control_overflow: u64,
@@ -90,6 +90,8 @@ pub struct LastFrom {
     pub boot: Duration,
     /// Where from.
     pub source: SocketAddr,
+    /// Whether over TCP: only then is the address known to be the sender's.
+    pub over_tcp: bool,
 }
 
 /// Figures of a worker's TCP connections.
@@ -198,8 +200,11 @@ mod tests {
     #[test]
     fn what_came_last_to_any_worker_is_what_came_last() {
         let heard = |seconds, source: &str| {
-            let last =
-                LastFrom { boot: Duration::from_secs(seconds), source: source.parse().unwrap() };
+            let last = LastFrom {
+                boot: Duration::from_secs(seconds),
+                source: source.parse().unwrap(),
+                over_tcp: false,
+            };
             DataFigures { forged_from: [("wrong_tls_auth_key", last)].into(), ..Default::default() }
         };
         let (scanner, user) = ("192.0.2.1:1", "192.0.2.2:2");

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use wire::control::ControlPacket;
 use wire::{KeyId, SessionId};
 
+use crate::catalogue::Kind;
 use crate::fact::{Fact, Facts, KeyName};
 use crate::field;
 use crate::key_log::KeyLog;
@@ -273,6 +274,12 @@ impl Kept {
         kept
     }
 
+    /// Whether both sides finished the handshake of TLS: what ended it came behind that.
+    pub fn is_complete(&self) -> bool {
+        let has = |kind| self.facts.iter().any(|fact| fact.kind == kind);
+        has(Kind::ClientFinished) && has(Kind::ServerFinished)
+    }
+
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
         self.size + self.renewal.as_ref().map_or(0, |renewal| renewal.size)
@@ -293,7 +300,6 @@ impl std::fmt::Debug for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::Kind;
     use crate::fact::Detail;
     use crate::field::Field;
     use crate::story::{Protocol, Source};

@@ -105,10 +105,10 @@ async fn welcome(
     // What stays for as long as it does is held once, not by each future that has it in turn.
     let Some(mut guest) = met?.map(Box::new) else { return Ok(()) };
     guest.backend = backend;
-    let _room = port
-        .room
-        .seat(arrival.source.ip(), guest.client.is_some())
-        .ok_or_else(|| Refused::TooMany { at: port.listen.address.to_string() })?;
+    let Some(_room) = port.room.seat(arrival.source.ip(), guest.client.is_some()) else {
+        let why = Refused::TooMany { at: port.listen.address.to_string() };
+        return Err(Denied::from(why).of(guest.client.as_ref().map(|client| &client.holder)));
+    };
     drop((stranger, doorstep));
     let (place, closing) = shared.connections.register(|number| Info {
         number,
@@ -125,6 +125,7 @@ async fn welcome(
     });
     if let Err(denied) = look_again(shared, &guest, &place) {
         // Before its place: whoever waits for that counts on it.
+        let denied = denied.of(guest.client.as_ref().map(|client| &client.holder));
         drop(guest);
         return Err(denied);
     }
@@ -191,7 +192,9 @@ async fn host(
         }
         (None, Some(ways)) => {
             // Larger than all that serves requests, whose idle connections would hold as much.
-            Box::pin(bytes(shared, guest, &place, ways, limits, &mut closing, heard)).await?
+            let ended = Box::pin(bytes(shared, guest, &place, ways, limits, &mut closing, heard));
+            let holder = place.info.client.as_ref().map(|(holder, _)| holder);
+            ended.await.map_err(|denied| denied.of(holder))?
         }
         (None, _) => Ended::Broken,
     };

@@ -146,7 +146,7 @@ fn pass_on(
     socket: TcpStream,
     from: IpAddr,
 ) -> Result<Guest, Denied> {
-    let room = seat(&site, from, false)?;
+    let room = seat(&site, from, None)?;
     Ok(Guest { asked, greeting, ..Guest::of(site, Wire::passed(socket), room) })
 }
 
@@ -164,7 +164,7 @@ async fn receive(
     let mut stream = Box::new(stream);
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let judged = judge(shared, site, leaf).and_then(|(site, client)| {
-        let room = seat(&site, from, client.is_some())?;
+        let room = seat(&site, from, client.as_ref())?;
         Ok((site, client, room))
     });
     let (site, client, room) = match judged {
@@ -248,9 +248,11 @@ async fn hear_out(socket: &mut TcpStream) {
 }
 
 /// A place among those who were let in: strangers have none.
-pub(crate) fn seat(site: &Site, from: IpAddr, is_known: bool) -> Result<Seat, Denied> {
-    let at = || Refused::TooMany { at: site.settings.label().to_owned() };
-    site.room.seat(from, is_known).ok_or_else(|| at().into())
+pub(crate) fn seat(site: &Site, from: IpAddr, client: Option<&Client>) -> Result<Seat, Denied> {
+    site.room.seat(from, client.is_some()).ok_or_else(|| {
+        let why = Refused::TooMany { at: site.settings.label().to_owned() };
+        Denied::from(why).of(client.map(|client| &client.holder))
+    })
 }
 
 /// The server that is meant; or what to answer.
@@ -383,6 +385,13 @@ fn secured(connection: &ServerConnection) -> Secured {
 
 fn is_resumed(connection: &ServerConnection) -> bool {
     connection.handshake_kind() == Some(HandshakeKind::Resumed)
+}
+
+impl Denied {
+    /// Of somebody who has proved to be that, unless it is known whom it is about.
+    pub(crate) fn of(self, holder: Option<&Holder>) -> Self {
+        Self { whom: self.whom.or_else(|| holder.cloned()), ..self }
+    }
 }
 
 impl From<Refused> for Denied {

@@ -122,7 +122,7 @@ impl Party<'_> {
         }
         let wire = Wire::beside(stream, Arc::clone(&self.traffic));
         let wire = Unfinished::new(wire, Wire::reset);
-        Ok((wire, seat(&self.site, self.control.ip(), client.is_some())?))
+        Ok((wire, seat(&self.site, self.control.ip(), client.as_ref())?))
     }
 
     fn another(&self) -> Refused {

@@ -419,6 +419,17 @@ async fn a_backend_that_is_not_there_is_said() {
 }
 
 #[tokio::test]
+async fn whoever_proved_who_it_is_is_named_where_the_backend_is_not_there() {
+    let gone = Backend::open("gone").await;
+    let mut one = required("gone.test", &gone);
+    one.backend = "tcp:127.0.0.1:1".parse().ok();
+    let house = House::open(&settings([one])).await;
+    let alice = house.client(Some(house.device("alice")));
+    assert!(alice.ask("gone.test", "hello").await.is_err());
+    assert_eq!(house.refused("backend_unreachable").await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
 async fn strangers_are_refused_with_what_they_did() {
     let backend = Backend::open("wiki").await;
     let house = House::open(&settings([server("wiki.test", &backend)])).await;

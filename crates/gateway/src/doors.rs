@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::{Session, TlsServer, TlsServers};
-use engine::Knocks;
+use engine::{Knocks, LastFrom};
 use explain::kept::OpenSession;
 use pki::Fit;
 
@@ -241,7 +240,7 @@ pub struct Counters {
     /// Dropped packets by cause.
     pub drops: BTreeMap<&'static str, u64>,
     /// Where the last of those came from that lack the tls-auth key or use it wrongly, by cause.
-    pub drop_sources: BTreeMap<&'static str, SocketAddr>,
+    pub drop_sources: BTreeMap<&'static str, LastFrom>,
     /// Connections that ended, refused ones included, by reason; all reasons from zero.
     pub endings: BTreeMap<&'static str, u64>,
     /// How packets are carried: threads, and what the kernel does in one piece.

@@ -127,7 +127,11 @@ impl<'b, T: TunIo> PacketSink<'b> for IngressBatch<'_, T> {
                 let suspect = if error.is_forged() {
                     let looked_at = self.diagnosis.of(self.check, datagram, self.now);
                     if let Some(suspect) = looked_at {
-                        let last = LastFrom { boot: self.now.boot, source: endpoint.remote };
+                        let last = LastFrom {
+                            boot: self.now.boot,
+                            source: endpoint.remote,
+                            over_tcp: self.forged_on_stream,
+                        };
                         self.figures.forged_from.insert(suspect, last);
                     }
                     looked_at.unwrap_or("wrong_tls_auth")

@@ -161,6 +161,11 @@ pub(super) fn reason(step: &Step) -> Option<String> {
 
 /// A sentence of a log, which begins with a small letter, as one that stands by itself.
 pub fn capital(sentence: &str) -> String {
+    let first = sentence.split(' ').next().unwrap_or_default();
+    if first.contains([':', '/', '.', '_', '[']) {
+        // An address or a name is written as it is.
+        return sentence.to_owned();
+    }
     let mut letters = sentence.chars();
     let first = letters.next().map(char::to_uppercase);
     first.into_iter().flatten().chain(letters).collect()

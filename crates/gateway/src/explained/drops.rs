@@ -4,7 +4,7 @@
 //! and sessions as they are. Invariant: every `match` names all reasons, so that a new one does not compile before it
 //! has its story and its kind.
 
-use engine::{DropCause, StreamEnd};
+use engine::{DropCause, LastFrom, StreamEnd};
 use explain::Side;
 use explain::catalogue::Kind;
 use explain::kept::{Dropped, Outcome, Verdict};
@@ -49,13 +49,12 @@ fn told(code: &str, by: Option<Side>, sentence: String, mends: Mends) -> Verdict
     Verdict { code: code.to_owned(), by, after: &[], sentence, mends }
 }
 
-/// Over what they came, as far as the cause tells.
-pub(crate) fn transport(code: &str) -> &'static str {
-    match is_of_streams(code) || code.starts_with("tcp_") {
-        true => "tcp",
-        // What looks at codes before there is a session reads datagrams.
-        false if suspected(code).is_some() => "udp",
-        false => "udp or tcp",
+/// Over what they came, as far as the cause tells, or the last of them.
+pub(crate) fn transport(code: &str, last: Option<LastFrom>) -> &'static str {
+    match (is_of_streams(code) || code.starts_with("tcp_"), last.map(|last| last.over_tcp)) {
+        (true, _) | (false, Some(true)) => "tcp",
+        (false, Some(false)) => "udp",
+        (false, None) => "udp or tcp",
     }
 }
 
@@ -94,7 +93,7 @@ fn suspected(code: &str) -> Option<Told> {
 fn of_suspect(suspect: Suspect) -> &'static [&'static str] {
     match suspect {
         Suspect::Key => &[
-            "The client gets no answer and sees a timeout. If a user complains, the profile is an old one or another gateway's: fetch it again.",
+            "The client gets no answer: over UDP it waits in vain, over TCP its connection is closed. If a user complains, the profile is an old one or another gateway's: fetch it again.",
             "If nobody complains, it was a scanner: nothing is to be done.",
         ],
         Suspect::KeyDirection => &["Write `key-direction 1` into the client's profile."],
@@ -307,6 +306,17 @@ mod tests {
     #[test]
     fn what_only_a_stream_can_do_came_over_tcp() {
         let of = ["tcp_long_frame", "tcp_accept_pauses", "wrong_tls_auth_key", "replayed"];
-        assert_eq!(of.map(transport), ["tcp", "tcp", "udp", "udp or tcp"]);
+        assert_eq!(
+            of.map(|code| transport(code, None)),
+            ["tcp", "tcp", "udp or tcp", "udp or tcp"]
+        );
+        let last = |over_tcp| {
+            let source = "192.0.2.1:1".parse().unwrap();
+            Some(LastFrom { boot: std::time::Duration::ZERO, source, over_tcp })
+        };
+        assert_eq!(
+            [true, false].map(|over| transport("wrong_tls_auth_key", last(over))),
+            ["tcp", "udp"]
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! The stories of what was kept, for whoever asks by a number, a device or a reason.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use admin::names::DeviceName;
 use admin::response::{RefusalEntry, Session};
+use engine::LastFrom;
 use explain::Side;
 use explain::kept::{Kept, Lack, Meeting, OpenSession, Outcome, Verdict};
 use explain::story::{Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION};
@@ -44,14 +44,17 @@ impl Explained {
             (None, None) => "given up on a client that it does not know".to_owned(),
         };
         let (code, number) = (&refusal.entry.reason, refusal.entry.number);
+        let is_behind = is_behind_the_handshake(&refusal.verdict, kept.as_deref());
         let sentence = match refusal.since {
             Some(_) => ended(refusal),
+            None if is_behind => closed_behind(refusal),
             None => format!("{whom}: {code}{}", again(number)),
         };
         let judged = [sentence].into_iter().chain(clock_of(refusal));
         let why = for_device(&refusal.verdict, refusal.entry.device.as_ref());
         let (at, outcome) = match refusal.since {
             Some(since) => (since, Outcome::Ended { at: refusal.at, why }),
+            None if is_behind => (refusal.at, Outcome::Ended { at: refusal.at, why }),
             None => (refusal.at, Outcome::Over(why)),
         };
         Meeting {
@@ -62,7 +65,7 @@ impl Explained {
             at,
             kept: kept.as_deref().map_err(|lack| *lack),
             judgements: judged.map(|sentence| Judgement { by: US.to_owned(), sentence }).collect(),
-            records: records_of(refusal),
+            records: records_of(refusal).or_else(|| had(refusal, is_behind)),
             keys: Vec::new(),
             outcome,
         }
@@ -79,17 +82,27 @@ impl Explained {
         &self,
         code: &str,
         counted: u64,
-        last: Option<SocketAddr>,
+        last: Option<LastFrom>,
         at: u64,
     ) -> Option<Stories> {
         let outcome = drops::outcome(code).filter(|_| counted > 0)?;
-        let last = last.map_or_else(String::new, |source| {
-            format!("; the last that was looked at closely had the source {source}, which anybody may have written")
-        });
-        let sentence = format!("{}: {counted}{last}", drops::counted(&outcome));
+        let source = match last {
+            None => String::new(),
+            Some(LastFrom { source, over_tcp: true, .. }) => {
+                format!(
+                    "; the last that was looked at closely came over TCP from {source}, and its connection was closed"
+                )
+            }
+            Some(LastFrom { source, over_tcp: false, .. }) => {
+                format!(
+                    "; the last that was looked at closely came over UDP with the source {source}, which anybody may have written"
+                )
+            }
+        };
+        let sentence = format!("{}: {counted}{source}", drops::counted(&outcome));
         let meeting = Meeting {
             protocol: Protocol::OpenVpn,
-            transport: drops::transport(code),
+            transport: drops::transport(code, last),
             client: "somebody".to_owned(),
             server: US.to_owned(),
             at,
@@ -186,6 +199,31 @@ fn ended(end: &Refusal) -> String {
 /// By which command this very one is told.
 fn again(number: u64) -> String {
     format!(" (`handfast explain failure {number}` tells this one again)")
+}
+
+/// Whether the gateway gave up a connection whose handshake went well, for a reason that has no part in that.
+fn is_behind_the_handshake(why: &Verdict, kept: Result<&Kept, &Lack>) -> bool {
+    let by_us = why.by == Some(Side::Server) && why.after.is_empty();
+    by_us && kept.is_ok_and(Kept::is_complete)
+}
+
+fn closed_behind(refusal: &Refusal) -> String {
+    let whom =
+        refusal.entry.device.as_ref().map_or_else(String::new, |device| format!(" with {device}"));
+    let RefusalEntry { reason, number, .. } = &refusal.entry;
+    format!(
+        "the handshake{whom} went well, and it closed the connection behind that: {reason}{}",
+        again(*number)
+    )
+}
+
+/// What the records said of a client that was let in, or that was refused for another reason.
+fn had(refusal: &Refusal, is_behind: bool) -> Option<Inquiry> {
+    refusal.entry.device.as_ref().filter(|_| is_behind || refusal.since.is_some())?;
+    Some(inquiry(
+        "good",
+        "The gateway's records had it, and it was not revoked, when it was shown.",
+    ))
 }
 
 /// By which clock a time was judged.

@@ -71,7 +71,7 @@ impl Overview<'_> {
             drop_sources: counters
                 .drop_sources
                 .iter()
-                .map(|(cause, from)| ((*cause).to_owned(), *from))
+                .map(|(cause, from)| ((*cause).to_owned(), from.source))
                 .collect(),
             endings: counters.endings.iter().map(|(r, n)| ((*r).to_owned(), *n)).collect(),
             data_path: counters.data_path.clone(),

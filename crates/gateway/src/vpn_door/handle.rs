@@ -181,11 +181,7 @@ impl Door for VpnHandle {
                 packets_in: figures.data.total.rx_packets,
                 packets_out: figures.data.total.tx_packets,
                 drops,
-                drop_sources: data
-                    .forged_from
-                    .iter()
-                    .map(|(cause, last)| (*cause, last.source))
-                    .collect(),
+                drop_sources: data.forged_from.clone(),
                 endings: figures.control.endings,
                 data_path: data_path(data),
                 handed_over: data.handed_over,
