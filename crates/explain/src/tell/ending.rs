@@ -143,7 +143,7 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
     let session = conversation.session?;
     let has = |kind: Kind| facts.iter().any(|fact| fact.kind == kind);
     if has(Kind::WrongWrapping) && !has(Kind::CookieReturned) {
-        return Some(wrong_key(facts, steps));
+        return Some(wrong_key(conversation, facts, steps));
     }
     // A client says more than its reset only to a server that answered, seen or not.
     let goes_on = |packet: &Listed| packet.from == Side::Client && !packet.opcode.is_hard_reset();
@@ -151,14 +151,21 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
     if is_answered || !has(Kind::ResetRepeated) {
         return None;
     }
-    if let Some(step) = steps.iter().find(|step| has_gateways_direction(step)) {
-        return Some(wrong_direction(step));
+    if let Some(broken) = shut_out(conversation, facts, steps) {
+        return Some(broken);
     }
-    let fits = session.packets.iter().any(|packet| packet.wrapping == Wrapping::Right);
-    let (sentence, mends) = match (conversation.transport, fits) {
-        ("tcp", _) => (UNANSWERED_IN_A_STREAM, SILENCE_IN_A_STREAM),
-        (_, true) => (UNANSWERED_WITH_THE_KEY, SILENCE),
-        (_, false) => (UNANSWERED, SILENCE),
+    if let Some(step) = steps.iter().find(|step| has_gateways_direction(step)) {
+        return Some(wrong_direction(step, "drops that without a word"));
+    }
+    let is = |wrapping| session.packets.iter().any(|packet| packet.wrapping == wrapping);
+    let (sentence, mends) = match conversation.transport {
+        "tcp" if is(Wrapping::None) => {
+            (UNANSWERED_IN_A_STREAM_WITHOUT_A_KEY, SILENCE_IN_A_STREAM_WITHOUT_A_KEY)
+        }
+        "tcp" => (UNANSWERED_IN_A_STREAM, SILENCE_IN_A_STREAM),
+        _ if is(Wrapping::None) => (UNANSWERED_WITHOUT_A_KEY, SILENCE_WITHOUT_A_KEY),
+        _ if is(Wrapping::Right) => (UNANSWERED_WITH_THE_KEY, SILENCE),
+        _ => (UNANSWERED, SILENCE),
     };
     Some(Broken {
         code: "reset_unanswered".to_owned(),
@@ -171,6 +178,12 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
 
 const UNANSWERED: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it holds another tls-auth key and drops them without a word.";
 const UNANSWERED_WITH_THE_KEY: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it holds another tls-auth key than the one given here, which these packets fit, and drops them without a word.";
+const UNANSWERED_WITHOUT_A_KEY: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it wants a tls-auth key, which these packets lack, and drops them without a word.";
+const SILENCE_WITHOUT_A_KEY: &[&str] = &[
+    "Try from another network, as a phone's. If it works there, the first one blocks UDP: have the port opened, or use the server's TCP port. If it works nowhere while others get in, compare with a profile of theirs: a tls-auth or tls-crypt key may be missing in this one.",
+    "If nobody gets in, see whether the server runs, and whether address and port are its own.",
+    "Whoever runs the server can tell them apart: `tcpdump -ni any udp` with the server's port shows whether packets arrive.",
+];
 const SILENCE: &[&str] = &[
     "Try from another network, as a phone's. If it works there, the first one blocks UDP: have the port opened, or use the server's TCP port. If it works nowhere while others get in, the tls-auth key, its direction (1 here, 0 there) or the digest (auth) is not the server's: take a current profile.",
     "If nobody gets in, see whether the server runs, and whether address and port are its own.",
@@ -178,6 +191,11 @@ const SILENCE: &[&str] = &[
 ];
 
 const UNANSWERED_IN_A_STREAM: &str = "The TCP connection came about and nobody answered in it. From the client's side two causes look alike: what listens at that port is no OpenVPN server, or it holds another tls-auth key and drops the packets without a word.";
+const UNANSWERED_IN_A_STREAM_WITHOUT_A_KEY: &str = "The TCP connection came about and nobody answered in it. From the client's side two causes look alike: what listens at that port is no OpenVPN server, or it wants a tls-auth key, which these packets lack, and drops them without a word.";
+const SILENCE_IN_A_STREAM_WITHOUT_A_KEY: &[&str] = &[
+    "See whether address and port are the server's own for TCP, and nothing else listens there.",
+    KEY_IS_MISSING,
+];
 const SILENCE_IN_A_STREAM: &[&str] = &[
     "See whether address and port are the server's own for TCP, and nothing else listens there.",
     "If they are, the tls-auth key, its direction (1 here, 0 there) or the digest (auth) is not the server's: take a current profile.",
@@ -192,12 +210,14 @@ fn has_gateways_direction(step: &Step) -> bool {
     step.from == Side::Client && is("key_direction_of_the_sender", "0")
 }
 
-fn wrong_direction(step: &Step) -> Broken {
+fn wrong_direction(step: &Step, does: &str) -> Broken {
     Broken {
         code: "wrong_key_direction".to_owned(),
         by: None,
         at_step: Some(step.number),
-        sentence: "The key is the given one and the client uses its first half, which is the server's: a server with direction 0 drops that without a word.".to_owned(),
+        sentence: format!(
+            "The key is the given one and the client uses its first half, which is the server's: a server with direction 0 {does}."
+        ),
         mends: vec![
             "Write \"key-direction 1\" into the client's profile; the server has 0.".to_owned(),
             "If no direction is written on the server either, the key is right: see whether packets reach it.".to_owned(),
@@ -205,21 +225,27 @@ fn wrong_direction(step: &Step) -> Broken {
     }
 }
 
-fn wrong_key(facts: &[&Fact], steps: &[Step]) -> Broken {
+fn wrong_key(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Broken {
     let wrong = facts.iter().zip(steps).find(|(fact, _)| fact.kind == Kind::WrongWrapping);
-    let sentence = match wrong.map(|(fact, _)| fact.from) {
-        Some(Side::Server) => {
-            "The code on the server's packets does not fit the key that was given to this program. If the client holds that key, it drops them silently."
-        }
-        _ => {
-            "The code on the client's packets does not fit the key that was given to this program. If the server holds that key, it drops them silently."
-        }
+    let by = wrong.map_or(Side::Client, |(fact, _)| fact.from);
+    let other = match by {
+        Side::Client => Side::Server,
+        Side::Server => Side::Client,
     };
+    let does = match conversation.closed {
+        Some((closed, _)) if closed == other => "which closed the connection then",
+        _ => "which drops them silently then",
+    };
+    let other = other.word();
+    let sentence = format!(
+        "The code on the {}'s packets does not fit the key that was given to this program. Likeliest that key is the {other}'s, {does}.",
+        by.word(),
+    );
     Broken {
         code: "wrong_tls_auth".to_owned(),
         by: None,
         at_step: wrong.map(|(_, step)| step.number),
-        sentence: sentence.to_owned(),
+        sentence,
         mends: vec![
             "If the client's tls-auth key is not the server's, give it a current profile.".to_owned(),
             "If the key is the same, compare key-direction (which half of the key each side uses) and auth (the digest, as SHA256) on both sides.".to_owned(),
@@ -233,6 +259,9 @@ fn hung_up(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> 
     let sealed = facts.iter().any(|fact| fact.kind == Kind::Sealed);
     if sealed {
         return None;
+    }
+    if let Some(broken) = shut_out(conversation, facts, steps) {
+        return Some(broken);
     }
     let (code, sentence) = match reset {
         true => ("connection_reset", "This side cut the connection off without a word of TLS."),
@@ -253,6 +282,42 @@ fn hung_up(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> 
         ],
     })
 }
+
+/// A server of OpenVPN that closes at the client's first packet, as they do over TCP where its code does not fit.
+fn shut_out(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
+    let (by, reset) = conversation.closed.filter(|(by, _)| *by == Side::Server)?;
+    let session = conversation.session?;
+    let has =
+        |kind: Kind, from: Side| facts.iter().any(|fact| (fact.kind, fact.from) == (kind, from));
+    if facts.iter().any(|fact| fact.from == Side::Server) || !has(Kind::ClientReset, Side::Client) {
+        return None;
+    }
+    if let Some(step) = steps.iter().find(|step| has_gateways_direction(step)) {
+        return Some(wrong_direction(step, "closes the connection at that"));
+    }
+    let without = session.packets.iter().all(|packet| packet.wrapping == Wrapping::None);
+    let (why, mend) = match without {
+        true => ("wants a tls-auth key, which this packet lacks", KEY_IS_MISSING),
+        false => ("has another tls-auth key, direction or digest", KEY_IS_ANOTHER),
+    };
+    Some(Broken {
+        code: if reset { "connection_reset" } else { "connection_closed" }.to_owned(),
+        by: Some(by),
+        at_step: steps.last().map(|step| step.number),
+        sentence: format!(
+            "The server closed the connection at the client's first packet. Likeliest it {why}; or what listens there is no OpenVPN server."
+        ),
+        mends: vec![
+            mend.to_owned(),
+            "See whether address and port are the server's own for TCP, and nothing else listens there.".to_owned(),
+            "Whoever runs the server can tell: its log has the reason; of Handfast, `handfast explain failure wrong_tls_auth_key`.".to_owned(),
+        ],
+    })
+}
+
+const KEY_IS_MISSING: &str =
+    "Take a current profile: a tls-auth or tls-crypt key may be missing in this one.";
+const KEY_IS_ANOTHER: &str = "Take a current profile: the tls-auth key, its direction (1 here, 0 there) or the digest (auth) is not the server's.";
 
 /// What would have followed.
 pub(super) fn missing(protocol: Protocol, steps: &[Step]) -> Vec<String> {

@@ -53,7 +53,36 @@ fn a_server_that_hangs_up_over_tcp_without_a_word_is_told_as_that_by_both() {
         for story in [own, again] {
             let Ending::Broken(broken) = &story.ending else { panic!("{:?}", story.ending) };
             assert_eq!((broken.code.as_str(), broken.by), (code, Some(Side::Server)));
+            let key = "another tls-auth key, direction or digest";
+            assert!(broken.sentence.contains(key), "{broken:?}");
+            assert!(broken.mends[0].contains("its direction (1 here, 0 there)"), "{broken:?}");
         }
+    }
+}
+
+#[test]
+fn of_packets_without_a_code_no_other_key_is_said_to_be_why_nobody_answered() {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let (at, from, bytes) = &meeting.packets[0];
+    // The code and the replay counter stand behind opcode and session id.
+    let bare = [&bytes[..9], &bytes[9 + 32 + 8..]].concat();
+    let ending = |transport, said: &[u8], closed| {
+        let mut live = Live::new(transport);
+        for frame in 1..3 {
+            live.push(&Chunk { at: *at, from: *from, frame, offset: 0, bytes: said });
+        }
+        if closed {
+            live.closed(Side::Server, false);
+        }
+        let story = live.story(Speech::OpenVpn, KeyLog::default()).unwrap();
+        let Ending::Broken(broken) = &story.ending else { panic!("{:?}", story.ending) };
+        format!("{broken:?}")
+    };
+    let silence = ending("udp", &bare, false);
+    let closed = ending("tcp", &framed(&bare), true);
+    for told in [silence, closed] {
+        assert!(told.contains("wants a tls-auth key, which th"), "{told}");
+        assert!(!told.contains("direction") && !told.contains("another tls-auth"), "{told}");
     }
 }
 

@@ -9,7 +9,7 @@ use explain::capture::Keys;
 use explain::catalogue::Kind;
 use explain::kept::Verdict;
 use explain::live::Speech;
-use explain::story::{Judgement, Stories, Story, VERSION};
+use explain::story::{Ending, Judgement, Stories, Story, VERSION};
 use explain::{KeyLog, Side, tries};
 
 use super::kept::Kept;
@@ -108,6 +108,9 @@ fn one(
     let on = looked.goes_on.as_ref().zip(next).map(|(why, next)| format!("{why}; {next} is next"));
     live.judged(said.into_iter().chain(closed).chain(carried).chain(on).map(judgement));
     let (mut story, shown) = live.told(Speech::OpenVpn, secrets)?;
+    if looked.fell_silent {
+        suspect(&mut story);
+    }
     profiled::judge(profile, shown, &mut story);
     if looked.nothing_listens && looked.unreached.is_none() {
         tries::nothing_listens(&mut story);
@@ -135,17 +138,36 @@ fn unreached(why: &str, nothing_listens: bool) -> Verdict {
 
 /// A server that drops what it does not like says nothing of it.
 fn fell_silent() -> Verdict {
-    let mends = [
-        "Whoever runs the server sees more in its log: of Handfast, `handfast explain failure` tells it.",
-        "If TLS was agreed on by then, the server most often wants a user name and a password, which this client has not.",
-        "If packets are lost on the way, try from another network.",
-    ];
+    let mends = [LOOK_AT_THE_LOG, "If packets are lost on the way, try from another network."];
     Verdict {
-        code: "fell_silent".to_owned(),
+        code: FELL_SILENT.to_owned(),
         by: None,
         after: &[],
         sentence: "The server answered, and then said nothing more.".to_owned(),
         mends: mends.map(str::to_owned).to_vec(),
+    }
+}
+
+/// What is likely behind a silence, by how far the handshake had come.
+fn suspect(story: &mut Story) {
+    let has = |kind: Kind| story.steps.iter().any(|step| step.entry == kind.entry().name);
+    let hello = [Kind::ServerHello, Kind::ServerHelloOld].into_iter().any(has);
+    let suspicion = match () {
+        () if has(Kind::ClientFinished) && has(Kind::ServerFinished) => {
+            "TLS was agreed on: most often the server wants a user name and a password then, which this client has not."
+        }
+        () if hello => {
+            "The server may dislike the client's certificate and say nothing of it; or large packets are lost on the way."
+        }
+        () if has(Kind::ClientHello) => {
+            "The two may have no version of TLS and no cipher in common, of which servers say nothing as a rule: compare `tls-version-min` and `tls-cipher` of both."
+        }
+        () => return,
+    };
+    if let Ending::Broken(broken) = &mut story.ending
+        && broken.code == FELL_SILENT
+    {
+        broken.mends.insert(0, suspicion.to_owned());
     }
 }
 
@@ -183,3 +205,5 @@ fn seed() -> Result<[u8; 32], Failure> {
 
 const NOTHING_LISTENS: &str =
     "the machine there, or a firewall on the way, answered that nothing listens at this UDP port";
+const FELL_SILENT: &str = "fell_silent";
+const LOOK_AT_THE_LOG: &str = "Whoever runs the server sees more in its log: of Handfast, `handfast explain failure` tells it.";
