@@ -2,6 +2,7 @@
 //!
 //! A fact names a kind of step and holds what was read; words are added later, from the catalogue alone.
 
+use crate::before_tls::Said;
 use crate::catalogue::{Chapter, Kind};
 use crate::field::{Field, shorten};
 use crate::place::{Place, Side};
@@ -128,6 +129,8 @@ pub(crate) enum Detail {
     Proof(bool),
     /// The cipher of the tunnel's packets.
     DataCipher(String),
+    /// What words before TLS are for.
+    Clear(Said),
     /// The part that a gap stands in, where that does not follow from what stands around it.
     StandsIn(Chapter),
 }
@@ -147,6 +150,7 @@ impl Detail {
             | Detail::Suite(_)
             | Detail::Ticket(_)
             | Detail::Alert(_)
+            | Detail::Clear(_)
             | Detail::StandsIn(_)
             | Detail::Proof(_) => 0,
         }

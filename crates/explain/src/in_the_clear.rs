@@ -4,6 +4,7 @@
 //! client that gives a password away in the clear should not have it shown here as well: it may be all that stands in a
 //! line, and a server that understands no such line may repeat it.
 
+use crate::before_tls::{Prelude, Protocol, Said, Says};
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, Facts};
 use crate::field::Field;
@@ -22,6 +23,7 @@ pub(crate) struct InTheClear {
     told: usize,
     /// Something that the client said may have been a password; which answer is to which is not known.
     may_be_repeated: bool,
+    prelude: Prelude,
 }
 
 impl InTheClear {
@@ -39,9 +41,10 @@ impl InTheClear {
         if self.size > LONGEST {
             return false;
         }
+        let said = self.prelude.hear(seen.from, seen.bytes);
         if self.told < MOST_TOLD {
             self.told += 1;
-            facts.push(fact(seen, self.may_be_repeated));
+            facts.push(fact(seen, self.may_be_repeated, said));
         }
         if seen.from == Side::Client {
             self.may_be_repeated |= may_be_a_password(seen.bytes);
@@ -50,13 +53,13 @@ impl InTheClear {
     }
 }
 
-fn fact(seen: &Seen<'_>, may_repeat: bool) -> Fact {
+fn fact(seen: &Seen<'_>, may_repeat: bool, said: Said) -> Fact {
     let line = seen.bytes.split(|byte| is_end(*byte)).next().unwrap_or_default();
     let text = String::from_utf8_lossy(line);
     let shown = match (seen.from, may_repeat) {
         (Side::Server, false) => text.as_ref(),
         (Side::Server, true) => code(&text).unwrap_or(REPEATED),
-        (Side::Client, _) => command(&text).unwrap_or(UNKNOWN),
+        (Side::Client, _) => request(said).or_else(|| command(&text)).unwrap_or(UNKNOWN),
     };
     let mut fields = vec![Field::text("begins_with", shown)];
     if (seen.from, may_repeat) == (Side::Server, false) {
@@ -71,7 +74,18 @@ fn fact(seen: &Seen<'_>, may_repeat: bool) -> Fact {
         key: None,
         handshake: 0,
         source: Source::Seen,
-        detail: Detail::None,
+        detail: Detail::Clear(said),
+    }
+}
+
+/// The request for TLS in protocols whose words are numbers, by its name there.
+fn request(said: Said) -> Option<&'static str> {
+    match said {
+        Said { says: Says::Asks, protocol: Some(Protocol::Postgresql | Protocol::Mysql) } => {
+            Some("SSLRequest")
+        }
+        Said { says: Says::Asks, protocol: Some(Protocol::Directory) } => Some("StartTLS"),
+        _ => None,
     }
 }
 
@@ -210,6 +224,8 @@ mod tests {
         }
         let asked = [(Side::Client, "\0\0\0\x08\x04\x52\x16/"), (Side::Server, "S")];
         assert_eq!(shown(&asked)[1], ["S"], "a protocol without lines");
+        let asked = [(Side::Client, "\0\0\0\x08\x04\u{d2}\x16/")];
+        assert_eq!(shown(&asked)[0], [UNKNOWN], "bytes that are no request");
     }
 
     #[test]

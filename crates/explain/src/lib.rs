@@ -23,6 +23,7 @@ pub mod told;
 pub mod tries;
 
 mod arrived;
+mod before_tls;
 mod fact;
 mod field;
 mod in_the_clear;

@@ -8,7 +8,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "in_the_clear",
         chapter: Chapter::Knock,
         title: "In the clear, before TLS",
-        sentence: "Before TLS begins, this side speaks the service's own protocol in the clear, to agree that TLS begins on this connection.",
+        sentence: "This side speaks the service's own protocol in the clear: TLS has not begun.",
         terms: &[
             (
                 "STARTTLS",
@@ -140,7 +140,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         sentence: "The server chooses version 1.2 and one cipher; certificates will cross the wire in the clear.",
         terms: &[(
             "cipher suite",
-            "in TLS 1.2 it also says how the key is agreed on and which kind of signature proves it",
+            "up to TLS 1.2 it also says how the key is agreed on and which kind of signature proves it",
         )],
         proves: "Nothing yet.",
         leaves_open: "Who either side is, and the key: both come in the next messages.",

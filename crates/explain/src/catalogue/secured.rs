@@ -261,7 +261,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         )],
         proves: "Nothing.",
         leaves_open: "Everything after it that this side said.",
-        readable: Readable::Everybody,
+        readable: Readable::NotKnown,
         section: "RFC 9293, 3.4",
     },
     UNREADABLE,
@@ -276,6 +276,6 @@ pub(super) const UNREADABLE: Entry = Entry {
     terms: &[("framing", "how a stream says where one message ends and the next begins")],
     proves: "Nothing.",
     leaves_open: "Everything after it that this side said.",
-    readable: Readable::Everybody,
+    readable: Readable::NotKnown,
     section: "RFC 8446, 5.1",
 };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::escape::line;
 use super::words;
 use crate::story::{Source, Stories, Story};
 
@@ -44,9 +45,28 @@ fn diagram(text: &mut String, story: &Story) {
     }
 }
 
-/// A story that was read from a file may hold any text where the catalogue's stood.
+/// A story that was read from a file may hold any text where the catalogue's stood. What Mermaid might take for its own
+/// stands as an entity, by its number, which it shows as the character.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_alphanumeric() || " ,.'()".contains(c) { c } else { ' ' })
-        .collect()
+    let mut plain = String::new();
+    for c in line(text).chars() {
+        if c.is_alphanumeric() || " ,.'()/".contains(c) {
+            plain.push(c);
+        } else {
+            let _ = write!(plain, "#{};", u32::from(c));
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_character_of_a_sentence_is_lost_and_none_is_obeyed() {
+        assert_eq!(plain("two: one, two (or 1/2)"), "two#58; one, two (or 1/2)");
+        assert_eq!(plain("a;b#c\\n%%{init}"), "a#59;b#35;c#92;n#37;#37;#123;init#125;");
+        assert_eq!(plain("a\nb\u{202e}c"), "a#65533;b#65533;c");
+    }
 }

@@ -38,6 +38,7 @@ pub(super) fn broken(
         40 => no_hello(by, facts),
         42 | 46 => wrong_name(by, facts),
         45 => by_the_clock(alert, facts, is_vpn),
+        112 => no_name(by, facts),
         _ => None,
     };
     let mut found = found.unwrap_or_else(|| usual(number, by));
@@ -101,16 +102,32 @@ fn no_hello(by: Side, facts: &[&Fact]) -> Option<Finding> {
         true => &[
             "The client offers a single cipher (cipher_suite, in the values of step ClientHello): allow that one on the server, or let the client offer more.",
             WITH_ITS_CERTIFICATE,
+            WITH_ITS_SIGNATURE,
         ],
         false => &[
-            "Compare the versions, ciphers and groups in the values of step ClientHello with what the server allows.",
+            "Compare the versions, ciphers, groups and kinds of signature (signature_algorithm) in the values of step ClientHello with what the server allows.",
             WITH_ITS_CERTIFICATE,
+            WITH_ITS_SIGNATURE,
         ],
     };
     Some(Finding::of("The server finds nothing that both speak in what the client offers.", mends))
 }
 
 const WITH_ITS_CERTIFICATE: &str = "In TLS 1.2 a cipher also wants its kind of certificate: one with ECDSA in its name is no use to a server that has only RSA.";
+
+const WITH_ITS_SIGNATURE: &str = "The server's key must make one of the client's kinds of signature (signature_algorithm): a key for RSA-PSS alone needs rsa_pss_pss_sha256 or its kin.";
+
+/// A server that wants a name, of a client that sent none.
+fn no_name(by: Side, facts: &[&Fact]) -> Option<Finding> {
+    let hello = facts.iter().rfind(|fact| fact.kind == Kind::ClientHello)?;
+    let named = hello.fields.iter().any(|field| field.name == "server_name");
+    if by == Side::Client || named || !are_whole(&hello.fields) {
+        return None;
+    }
+    let sentence = "The client asked for no name, and the server wants one that it has.";
+    let mend = "Ask for a name that the server has: with a bare address a client sends none (no server_name in step ClientHello).";
+    Some(Finding::of(sentence, &[mend]))
+}
 
 /// Whether it names one cipher alone, beside numbers that only look like ciphers.
 fn offers_one_cipher(hello: &Fact) -> bool {

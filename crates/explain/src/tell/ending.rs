@@ -46,8 +46,20 @@ fn is_done(conversation: &Conversation<'_>, facts: &[&Fact]) -> bool {
     };
     match conversation.session {
         Some(_) => has(Kind::PushReply, Side::Server) || both(Kind::DataBegins, Kind::DataBegins),
-        None => both(Kind::ClientFinished, Kind::ServerFinished),
+        None => both(Kind::ClientFinished, Kind::ServerFinished) || is_gone_through(facts),
     }
+}
+
+/// Where nothing is opened, up to TLS 1.2: data behind the change of cipher of both, whose kind stands in the clear.
+fn is_gone_through(facts: &[&Fact]) -> bool {
+    let first = |from: Side| {
+        facts.iter().position(|fact| fact.kind == Kind::ChangeCipherSpec && fact.from == from)
+    };
+    let (Some(client), Some(server)) = (first(Side::Client), first(Side::Server)) else {
+        return false;
+    };
+    let behind = facts.iter().skip(client.max(server));
+    behind.into_iter().any(|fact| fact.kind == Kind::ApplicationData)
 }
 
 /// One side begins with the words of another protocol, by whatever the other calls that.

@@ -3,6 +3,7 @@
 //! Pure: the same facts give the same story.
 
 mod alert;
+mod clear;
 pub(crate) mod clocks;
 mod ending;
 mod judged;
@@ -147,7 +148,7 @@ fn step(
         basis: fact.basis.clone(),
         bytes: None,
         source: fact.source,
-        section: entry.section.to_owned(),
+        section: words::section(fact, all, entry.section),
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) fn of(
         (Protocol::Tls, _) if has(&["server_hello_old_resumed"]) => {
             format!("A {tls} session taken up again")
         }
+        (Protocol::Tls, _) if steps.iter().all(|step| step.entry == "in_the_clear") => {
+            "A connection on which TLS did not begin".to_owned()
+        }
         (Protocol::Tls, _) => format!("A {tls} handshake"),
         (Protocol::OpenVpn, _) if tls == "TLS" => "An OpenVPN session".to_owned(),
         (Protocol::OpenVpn, 0) => format!("An OpenVPN session with {tls} inside"),

@@ -3,10 +3,12 @@
 //!
 //! As in the catalogue no word is made from a peer's text, and a sentence has at most 25 words.
 
+use super::clear;
 use super::{Conversation, streamed};
 use crate::catalogue::{Chapter, Entry, Kind, Readable};
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
+use crate::story::Source;
 use crate::tls;
 
 /// The catalogue's entry as it holds of this one of all facts.
@@ -32,11 +34,19 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
             leaves_open: "Whether the certificates that were shown when the key was made still hold: none is shown now.",
             ..entry
         },
-        Kind::Sealed if is_old(fact, all) => Entry {
-            proves: "To whoever only watches: nothing yet.",
-            leaves_open: "The Finished message of this side, and what it says behind that. Certificates stood in the clear before.",
+        Kind::ServerFinished if confirmed(Side::Client, fact, all) => Entry {
+            leaves_open: "Whether the service inside grants what the client asks for.",
             ..entry
         },
+        Kind::ClientFinished if super::is_resumed(fact, all) => Entry {
+            sentence: "The client sends a checksum of everything said up to here: it goes on, and holds the key of the earlier session.",
+            proves: "The client holds the earlier session's key and goes on; no certificate was shown that it could check. Nobody changed a word of the handshake.",
+            leaves_open: "Whether the certificates that were shown when the key was made still hold: none is shown now.",
+            ..entry
+        },
+        Kind::InTheClear => clear::of(fact, all, entry),
+        Kind::Sealed => sealed(fact, all, entry),
+        Kind::ApplicationData => data(fact, all, entry),
         Kind::EncryptedExtensions if fact.fields.is_empty() => Entry {
             sentence: "Here the server would grant further wishes of the client, such as a protocol inside: the list is empty, and encrypted already.",
             ..entry
@@ -44,8 +54,15 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
         Kind::NewSessionTicket => ticket(fact, all, entry),
         Kind::Unreadable if has(fact, crate::tls::SPEAKS) => Entry {
             title: "Another protocol, in the clear",
+            readable: Readable::Everybody,
             sentence: "This side answers in the words of another protocol, without encryption: on this port it speaks no TLS.",
             leaves_open: "Who it is: nothing about it is proved.",
+            ..entry
+        },
+        Kind::Unreadable if is_first(fact, all) => Entry {
+            title: "Not understood here",
+            sentence: "What this side begins with is no TLS, and no other protocol that is known here: nothing of it can be told.",
+            leaves_open: "What it said, and in which protocol.",
             ..entry
         },
         Kind::ServerHelloOld => old_hello(fact, entry),
@@ -90,6 +107,92 @@ pub(super) fn explains(term: &str, fact: &Fact) -> bool {
     has(fact, value)
 }
 
+fn sealed(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
+    let is_opened_never =
+        fact.fields.iter().any(|field| field.name == "reason" && field.value == tls::NOT_OPENED);
+    let entry = match is_opened_never {
+        true => Entry {
+            sentence: "What this side sends from here on is encrypted, by a version or a cipher that is not opened here, whatever is given.",
+            terms: &[("record", "the envelope of TLS: kind, length, and encrypted content")],
+            ..entry
+        },
+        false => entry,
+    };
+    match is_old(fact, all) {
+        true => Entry {
+            proves: "To whoever only watches: nothing yet.",
+            leaves_open: "The Finished message of this side, and what it says behind that. Certificates stood in the clear before.",
+            ..entry
+        },
+        false => entry,
+    }
+}
+
+/// Data inside TLS: that stays closed, and of ciphers that check in another way.
+fn data(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
+    if fact.source == Source::Gap {
+        return Entry {
+            sentence: "This side sends what the connection was made for: that it is data stands in the clear, and what it says is closed.",
+            terms: &[(
+                "record",
+                "the envelope of TLS: up to TLS 1.2 it says in the clear whether it holds data or words of the handshake",
+            )],
+            proves: "Whoever sends data has as a rule taken the other's Finished: as far as the wire shows, the handshake was gone through.",
+            leaves_open: "What is said. Whether it comes from the other end is seen by whoever has the key.",
+            ..entry
+        };
+    }
+    match suite(fact, all).is_some_and(|name| name.contains("_CBC_")) {
+        true => Entry {
+            terms: &[
+                (
+                    "CBC with HMAC",
+                    "encrypts in blocks, and a code over each record is checked: a changed byte is noticed",
+                ),
+                (
+                    "HSTS",
+                    "a line by which a web server tells browsers to come back by TLS alone, for so many seconds",
+                ),
+            ],
+            ..entry
+        },
+        false => entry,
+    }
+}
+
+/// Where it is specified in versions before TLS 1.2, whose sections have the same numbers.
+pub(super) fn section(fact: &Fact, all: &[&Fact], usual: &str) -> String {
+    let chosen = all.iter().find(|one| {
+        let old = matches!(one.kind, Kind::ServerHelloOld | Kind::ServerHelloOldResumed);
+        old && one.handshake == fact.handshake
+    });
+    let own = match chosen.and_then(|hello| version(hello)) {
+        Some("TLS 1.1") => "RFC 4346",
+        Some("TLS 1.0") => "RFC 2246",
+        _ => return usual.to_owned(),
+    };
+    const OF_1_2: &str = "RFC 5246";
+    let parts = usual.split("; ");
+    if fact.kind == Kind::ClientHello || !parts.clone().any(|part| part.starts_with(OF_1_2)) {
+        return usual.to_owned();
+    }
+    let own_parts = parts.filter(|part| !part.starts_with("RFC 8446"));
+    own_parts.map(|part| part.replace(OF_1_2, own)).collect::<Vec<_>>().join("; ")
+}
+
+/// Whether its sender has said nothing before it, but for words in the clear that lead to TLS.
+fn is_first(fact: &Fact, all: &[&Fact]) -> bool {
+    let before = all.iter().take_while(|one| !std::ptr::eq(**one, fact));
+    !before.into_iter().any(|one| one.from == fact.from && one.kind != Kind::InTheClear)
+}
+
+/// Whether a side's Finished came before this.
+fn confirmed(of: Side, fact: &Fact, all: &[&Fact]) -> bool {
+    let kind = if of == Side::Client { Kind::ClientFinished } else { Kind::ServerFinished };
+    let before = all.iter().take_while(|one| !std::ptr::eq(**one, fact));
+    before.into_iter().any(|one| one.handshake == fact.handshake && one.kind == kind)
+}
+
 /// Whether this fact is of a handshake of TLS 1.2.
 pub(super) fn is_old(fact: &Fact, all: &[&Fact]) -> bool {
     let old = |kind| matches!(kind, Kind::ServerHelloOld | Kind::ServerHelloOldResumed);
@@ -132,13 +235,17 @@ fn version(fact: &Fact) -> Option<&str> {
 
 /// Whether the client encrypts the secret with the server's public key, as its cipher suite says.
 fn is_key_transport(fact: &Fact, all: &[&Fact]) -> bool {
-    let chosen = all.iter().rev().find_map(|one| match one.detail {
+    suite(fact, all).is_some_and(|name| name.starts_with("TLS_RSA_WITH_"))
+}
+
+/// The cipher suite that was chosen last.
+fn suite(fact: &Fact, all: &[&Fact]) -> Option<&'static str> {
+    all.iter().rev().find_map(|one| match one.detail {
         Detail::Suite(number) if one.handshake == fact.handshake && one.at <= fact.at => {
-            crate::tls::suite_name(number)
+            tls::suite_name(number)
         }
         _ => None,
-    });
-    chosen.is_some_and(|name| name.starts_with("TLS_RSA_WITH_"))
+    })
 }
 
 fn key_transport(entry: Entry) -> Entry {

@@ -149,10 +149,10 @@ impl Connection {
             return Vec::new();
         }
         let met = Met { at: seen.at, from: seen.from, basis: &seen.places, key: None };
-        vec![Event::Fact(Fact {
-            source: Source::Gap,
-            ..self.handshake.fact(met, kind, fields.into_iter().collect())
-        })]
+        // Words of another protocol that is known by them were read.
+        let source = if fields.is_some() { Source::Seen } else { Source::Gap };
+        let fields = fields.into_iter().collect();
+        vec![Event::Fact(Fact { source, ..self.handshake.fact(met, kind, fields) })]
     }
 
     fn lane(&mut self, side: Side) -> &mut Lane {
@@ -265,8 +265,27 @@ impl Connection {
             }
             // Early data is on its way for a while after the server has chosen a key.
             None if lane.told.early && lane.opener.is_some() => {}
-            None => self.tell_sealed(met, events),
+            None => {
+                self.tell_sealed(met, events);
+                self.closed(met, header[0], events);
+            }
         }
+    }
+
+    /// Up to TLS 1.2 a record's kind stands in the clear, and which key it is under is known: of what stays closed it can be
+    /// told that it is data. An end that tells it says by itself what came of it.
+    fn closed(&mut self, met: Met<'_>, kind: u8, events: &mut Vec<Event>) {
+        if !self.handshake.is_old() || !self.handshake.is_watched() {
+            return;
+        }
+        self.count(met);
+        let told = &mut self.lane(met.from).told;
+        if kind != APPLICATION_DATA || told.data_under.replace(met.key) == Some(met.key) {
+            return;
+        }
+        let fields = vec![Field::text("reason", self.handshake.why_sealed())];
+        let gap = self.handshake.fact(met, Kind::ApplicationData, fields);
+        events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
     }
 
     /// Once for each side.
@@ -279,7 +298,7 @@ impl Connection {
         events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
     }
 
-    /// A record was opened by this key, so it is known to be the one.
+    /// A record was opened by this key, or is of a version in which no other can be the one.
     fn count(&mut self, met: Met<'_>) {
         let Some(key) = met.key else { return };
         if let Some((_, used)) = self.uses.iter_mut().find(|(have, _)| *have == key) {

@@ -28,6 +28,10 @@ const SIGNATURES: u16 = 13;
 /// Why nothing can be opened where only one side was captured, or the other one's hello was lost.
 const OTHER_SIDE: &str = "the other side, or its hello, is not in this capture";
 
+/// Why nothing can be opened whatever is given.
+pub(crate) const NOT_OPENED: &str =
+    "records of this cipher suite, or of this version, are not opened here";
+
 /// What was checked before by whoever tells a handshake, so that it need not be calculated again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Checked {
@@ -115,6 +119,11 @@ impl Handshake {
         Some(judge(self))
     }
 
+    /// Whether none of its ends tells it.
+    pub(super) fn is_watched(&self) -> bool {
+        self.checked == Checked::Nothing
+    }
+
     pub(super) fn is_old(&self) -> bool {
         self.chosen.as_ref().is_some_and(|chosen| !chosen.is_new())
     }
@@ -142,11 +151,9 @@ impl Handshake {
     pub(super) fn why_sealed(&self) -> &'static str {
         match &self.chosen {
             None => OTHER_SIDE,
+            Some(Chosen { suite: None, .. }) => NOT_OPENED,
             _ if self.log.is_empty() => "no key log was given",
             _ if self.client.is_none() => OTHER_SIDE,
-            Some(Chosen { suite: None, .. }) => {
-                "records of this cipher suite, or of this version, are not opened here"
-            }
             _ => "the key log has no key that opens it",
         }
     }

@@ -18,6 +18,6 @@ mod speech;
 mod transcript;
 
 pub(crate) use connection::{Connection, Event, SPEAKS};
-pub(crate) use handshake::Checked;
+pub(crate) use handshake::{Checked, NOT_OPENED};
 pub(crate) use names::{GREASE, alert as alert_name, suite as suite_name};
 pub(crate) use shown::{certificates, names_of, staple};

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod endings;
+mod fields;
 mod keys;
 mod legal;
 mod only;

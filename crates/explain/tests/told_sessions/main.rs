@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod at_the_tls_door;
+mod before_tls;
+mod closed;
 mod diff;
 mod dropped;
 mod ended;

@@ -159,6 +159,7 @@ impl Tls {
                     step.add("reason", why, None);
                     came.push(Came::Step(Box::new(step)));
                 }
+                self.closed(&mut record, kind, why, came);
                 return;
             }
             record.key = lane.key;
@@ -183,6 +184,28 @@ impl Tls {
                     }))),
                 }
             }
+        }
+    }
+
+    /// Up to TLS 1.2 the kind of a record stands in the clear, and its key follows from its place.
+    fn closed(
+        &mut self,
+        record: &mut Record<'_>,
+        kind: Option<u64>,
+        why: &'static str,
+        came: &mut Vec<Came>,
+    ) {
+        if self.is_new == Some(true) {
+            return;
+        }
+        let lane = &mut self.lanes[record.from as usize];
+        record.key = lane.key;
+        Used::add(&mut self.uses, lane.key.unwrap(), record.at);
+        if kind == Some(23) && lane.told_data.replace(record.key) != Some(record.key) {
+            let mut step = self.step("application_data", record);
+            step.source = "gap";
+            step.add("reason", why, None);
+            came.push(Came::Step(Box::new(step)));
         }
     }
 
