@@ -17,8 +17,9 @@ use tunnel::{Accepted, DropReason, Gate, Life, Verdict};
 
 use crate::data::{ControlDatagram, ControlReceiver, SharedPlane, StreamEnded};
 use crate::driver::fresh_seed;
-use crate::figures::{ControlFigures, Knocks};
+use crate::figures::ControlFigures;
 use crate::inbox::{Inlet, inbox};
+use crate::knocked::Knocked;
 use crate::leaving::Leaving;
 use crate::messages::{ConnectionId, SessionEvent, ToSession};
 use crate::pool::{SessionPool, ThreadSlot};
@@ -78,7 +79,7 @@ pub(crate) struct Control {
     events: mpsc::UnboundedReceiver<(ConnectionId, SessionEvent)>,
     drops: DropTally,
     leaving: Leaving,
-    knocks: Knocks,
+    knocked: Knocked,
 }
 
 /// The way to a session's task.
@@ -109,7 +110,7 @@ impl Control {
             events,
             drops: DropTally::default(),
             leaving: Leaving::default(),
-            knocks: Knocks::default(),
+            knocked: Knocked::new(),
         }
     }
 
@@ -231,13 +232,13 @@ impl Control {
             Verdict::Drop(reason) => self.drops.count(reason),
             Verdict::Answer(answer) => {
                 if endpoint.stream().is_none() {
-                    self.knocks.answered(now);
+                    self.knocked.answered(endpoint.remote, now);
                 }
                 self.parts.data.send_control(&endpoint, vec![answer]);
             }
             Verdict::Accept(accepted) => {
                 if endpoint.stream().is_none() {
-                    self.knocks.returned(now);
+                    self.knocked.returned(endpoint.remote, now);
                 }
                 self.open(accepted, endpoint, now);
             }
@@ -325,7 +326,7 @@ impl Control {
     fn figures(&self) -> ControlFigures {
         ControlFigures {
             control_drops: self.drops.snapshot(),
-            knocks: self.knocks,
+            knocks: self.knocked.figures(self.parts.clock.now()),
             ..self.registry.figures()
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clock::{Now, Timestamp};
+use clock::Timestamp;
 use datapath::{Drops, PeerCounters, PeerRef};
 
 use crate::Offloads;
@@ -136,22 +136,8 @@ pub struct Knocks {
     pub returned: u64,
     /// When the last one did.
     pub last_returned: Option<Timestamp>,
-    /// Answers since then.
+    /// The most answers of the last two minutes that one address got in a row without that one of them came back.
     pub unreturned: u64,
-}
-
-impl Knocks {
-    pub(crate) fn answered(&mut self, now: Now) {
-        self.answered += 1;
-        self.unreturned += 1;
-        self.last_answered = Some(now.into());
-    }
-
-    pub(crate) fn returned(&mut self, now: Now) {
-        self.returned += 1;
-        self.unreturned = 0;
-        self.last_returned = Some(now.into());
-    }
 }
 
 /// Figures of the control task.

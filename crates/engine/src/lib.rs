@@ -37,6 +37,7 @@ mod figures;
 mod grant;
 mod identity;
 mod inbox;
+mod knocked;
 mod leaving;
 mod messages;
 mod offload;

@@ -53,7 +53,7 @@ impl Counted<'_> {
         let (sentence, mends) = match code {
             ANSWERS_LOST => {
                 let sentence = format!(
-                    "the last {} answers to first packets over UDP did not come back: they are lost on their way to the clients, or whoever knocks does not go on",
+                    "the last {} answers to first packets over UDP from one address did not come back: they are lost on their way there, or whoever knocks does not go on",
                     self.knocks.unreturned
                 );
                 (sentence, self.lost_on_the_way_back())
@@ -81,7 +81,7 @@ impl Counted<'_> {
                 last(last_answered)
             ),
             format!(
-                "answers of those that came back, which proves the client's address and that both ways are open: {returned}{}; answers since then: {unreturned}",
+                "answers of those that came back, which proves the client's address and that both ways are open: {returned}{}; in the last two minutes, the most in a row to one address of which none came back: {unreturned}",
                 last(last_returned)
             ),
         ];
@@ -188,7 +188,12 @@ mod tests {
         assert_eq!(code(Knocks { unreturned: 1, ..knocks }), NOTHING_ARRIVES);
         assert_eq!(code(Knocks { unreturned: 3, ..knocks }), ANSWERS_LOST);
         let lost = told(Knocks { unreturned: 3, ..knocks }, &drops, &["udp:[::]:1194"]);
-        assert!(lost.by.is_none() && lost.sentence.contains("the last 3 answers"), "{lost:?}");
+        assert!(
+            lost.by.is_none()
+                && lost.sentence.contains("the last 3 answers")
+                && lost.sentence.contains("one address"),
+            "{lost:?}"
+        );
     }
 
     #[test]
