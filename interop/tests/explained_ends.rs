@@ -3,13 +3,14 @@
 
 mod told;
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use interop::{Ping, Stock, Subscriber, World, binary, wait_until};
 use serde_json::Value;
 
-use told::{broke_by, entries, told};
+use told::{broke_by, entries, mended_by, told};
 
 #[test]
 fn a_look_that_says_goodbye_once_it_is_let_in_is_no_refusal() {
@@ -57,6 +58,47 @@ fn an_open_session_that_ends_is_told_with_its_end_as_a_step_of_its_own() {
     let said = String::from_utf8_lossy(&of_clients.stderr).into_owned();
     assert!(said.contains("a client meets") && said.contains("explain vpn"), "{said}");
     number_is_in_the_log(&world, &alice);
+}
+
+#[test]
+fn a_client_that_was_killed_and_comes_back_is_told_as_the_one_that_replaced_its_former_session() {
+    let name = "a_client_that_was_killed_and_comes_back_is_told_as_the_one_that_replaced_its_former_session";
+    let Some(mut world) = World::start(name, &[("explain.keep", "\"all\"")]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    let session = || told(&world, &["session", "alice"]);
+    let mut former = Stock::start(&alice.host, &alice.profile(), &[]);
+    former.connected();
+    let was = session();
+    former.0.signal("KILL");
+    let mut newer = Stock::start(&alice.host, &alice.profile(), &[]);
+    newer.connected();
+    assert!(world.sessions_become(1, Duration::from_secs(20)), "{}", world.log());
+    let story = told(&world, &["failure", "replaced"]);
+    broke_by(&story, "replaced", "server");
+    assert_eq!(story["ending"]["how"], "ended");
+    assert_eq!(story["client"], was["client"], "the former one");
+    let sentence = story["ending"]["sentence"].as_str().expect("a sentence");
+    assert!(sentence.contains("newer session"), "{sentence}");
+    // Its goodbye is lost, and it comes back from the same port.
+    let profile = alice.folder.join("port.ovpn");
+    let text = fs::read_to_string(alice.profile()).expect("a profile");
+    fs::write(&profile, text.replace("\nnobind\n", "\n")).expect("a profile is written");
+    newer.0.signal("KILL");
+    let mut bound = Stock::start(&alice.host, &profile, &["--lport", "5000"]);
+    bound.connected();
+    bound.0.signal("KILL");
+    let mut again = Stock::start(&alice.host, &profile, &["--lport", "5000"]);
+    again.connected();
+    let former = told(&world, &["failure", "begun_in_place"]);
+    broke_by(&former, "begun_in_place", "server");
+    assert_eq!(former["ending"]["how"], "ended", "{former}");
+    let newer = told(&world, &["failure"]);
+    assert_eq!(newer["ending"]["code"], "begun_in_place", "{newer}");
+    for story in [former, newer] {
+        let sentence = story["ending"]["sentence"].as_str().expect("a sentence").to_owned();
+        assert!(sentence.contains("both end"), "it is said of both: {sentence}");
+        mended_by(&story, "killed and started again");
+    }
 }
 
 #[test]

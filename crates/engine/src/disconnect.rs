@@ -20,7 +20,8 @@ pub enum DisconnectReason {
     Withdrawn(Denied),
     /// The same device connected anew.
     Replaced,
-    /// Its client began another session where it was, which a renewal that failed there makes stock clients do.
+    /// Its client began another session where it was, which stock clients do after a renewal that failed there, and when
+    /// they are killed and started again at the same port; or it is that other one, which ends too.
     BegunInPlace,
     /// An administrator closed it.
     Kicked,
@@ -114,9 +115,11 @@ impl fmt::Display for DisconnectReason {
             DisconnectReason::Refused(denied) | DisconnectReason::Withdrawn(denied) => {
                 denied.fmt(f)
             }
-            DisconnectReason::Replaced => f.write_str("the same device connected anew"),
+            DisconnectReason::Replaced => f.write_str(
+                "the same device connected anew: its newer session took the place of this one",
+            ),
             DisconnectReason::BegunInPlace => f.write_str(
-                "the client began another session in place of this one, and is told to restart",
+                "the client began a session at the port where it had another; both end, and it is told to restart",
             ),
             DisconnectReason::Kicked => {
                 f.write_str("closed by an administrator; the client may come back")

@@ -157,6 +157,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("peer_misbehaved", "the peer broke the protocol"),
     ("ping_timeout", "nothing came for too long"),
     ("session_ended", "its session had ended"),
+    ("replaced", "replaced by a newer session of the same device"),
     ("silent", "closed without a byte"),
     ("slow_handshake", "handshake too slow"),
     ("tcp_gone", "its TCP connection had ended"),

@@ -84,14 +84,17 @@ fn of_connection(why: &DisconnectReason) -> Told {
             ANY,
             GATEWAY,
             &[
-                "Nothing, after a lost line.",
+                "Nothing, where the line was lost or the client was killed: no goodbye of the former session came here.",
                 "If it comes again and again, two machines share a profile: add a device.",
             ][..],
         ),
         DisconnectReason::BegunInPlace => (
             ANY,
-            CLIENT,
-            &["Nothing: it is back after a second. Often for one client it means a bad line."][..],
+            GATEWAY,
+            &[
+                "Nothing: it is back after a second. Its renewal of keys had failed, or it was killed and started again at the same port.",
+                "Often for one client it means a bad line.",
+            ][..],
         ),
         DisconnectReason::Kicked => (ANY, GATEWAY, NOTHING),
         DisconnectReason::MadeRoom => (HELLOS, GATEWAY, FLOOD),
