@@ -44,6 +44,7 @@ fn a_revoked_device_is_told_in_every_format_and_the_log_says_who_asked() {
     let records = theirs["inquiries"].as_array().expect("a list");
     let records = records.iter().find(|one| one["means"] == "records").expect("ours");
     assert_eq!(records["answer"], "revoked");
+    assert!(records["revoked_at"].is_u64(), "since when: {records}");
     mended_by(&story, "`handfast profile alice/default --renew`");
     let said = world.handfast(&["explain", "failure", "revoked", "--format", "json"]);
     assert!(!said.contains("unspecified"), "{said}");

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use interop::{Subscriber, World, wait_until};
 use serde_json::Value;
@@ -115,6 +115,53 @@ fn an_open_connection_at_the_tls_door_is_told_with_its_handshake_and_when_its_ke
     let story = told(&world, &["failure", "revoked"]);
     assert!(told::entries(&story).contains(&"client_certificate_verify".to_owned()), "{story}");
     broke_by(&story, "revoked", "server");
+    assert_eq!(story["ending"]["how"], "ended", "{}", story["ending"]);
+    let records = certificate_of(&story, "client")["inquiries"].as_array().expect("a list");
+    let records = records.iter().find(|one| one["means"] == "records").expect("a word of them");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let at = records["revoked_at"].as_u64().expect("a time");
+    assert!(records["answer"] == "revoked" && now.abs_diff(at) < 60, "{records}");
+    // At this time it was revoked, and not a moment before the end that this made.
+    let ended = story["steps"].as_array().expect("steps").last().expect("an end");
+    let ended =
+        (story["began"].as_u64().expect("a time") + ended["at"].as_u64().expect("it")) / 1_000_000;
+    assert!(at <= ended && ended - at < 5, "{at} {ended}");
+}
+
+#[test]
+fn a_connection_that_takes_up_an_earlier_session_is_told_with_what_it_rests_on() {
+    let name = "a_connection_that_takes_up_an_earlier_session_is_told_with_what_it_rests_on";
+    let Some(mut world) = World::start(name, &[("explain.keep", "\"all\"")]) else { return };
+    opens_the_door(&world);
+    let alice = world.subscriber("alice", "unified");
+    for (version, hello) in
+        [("-tls1_3", "server_hello_resumed"), ("-tls1_2", "server_hello_old_resumed")]
+    {
+        let kept = alice.folder.join(format!("session{version}"));
+        let kept = kept.to_str().expect("a path").to_owned();
+        let asks = ["-sess_out", &kept, version];
+        let first = Opened::asking(&world, &alice, "closed.test", &asks);
+        let is_there = || fs::metadata(&kept).is_ok_and(|file| file.len() > 0);
+        assert!(wait_until(Duration::from_secs(20), is_there), "{}", world.log());
+        drop(first);
+        assert!(world.sessions_become(0, Duration::from_secs(20)), "{}", world.log());
+        let _again = Opened::asking(&world, &alice, "closed.test", &["-sess_in", &kept, version]);
+        assert!(world.sessions_become(1, Duration::from_secs(20)), "{}", world.log());
+        let is_read = || told(&world, &["session", "alice/default"])["steps"][1].is_object();
+        assert!(wait_until(Duration::from_secs(5), is_read), "{}", world.log());
+        let story = told(&world, &["session", "alice/default"]);
+        let entries = entries(&story);
+        assert!(entries.contains(&hello.to_owned()), "{version}: {entries:?}");
+        let keys = story["keys"].as_array().expect("keys");
+        let earlier = keys.iter().find(|key| key["id"] == "earlier0").expect("what it rests on");
+        assert!(earlier["born"].is_null() && earlier["plan"].is_null(), "{earlier}");
+        let given = keys.iter().filter(|key| key["kind"] == "resumption").count() - 1;
+        let tickets = entries.iter().filter(|entry| *entry == "new_session_ticket").count();
+        assert_eq!(given, tickets, "{version}: {keys:?}");
+        let page = world.handfast(&["explain", "session", "alice/default", "--format", "html"]);
+        assert!(page.contains("this handshake rests on it"), "{page}");
+        assert!(page.contains("Who could read a recording of it later?"), "{page}");
+    }
 }
 
 /// With a service behind it that takes everybody and says nothing.
@@ -152,6 +199,11 @@ struct Opened(Child);
 
 impl Opened {
     fn with_the_certificate_of(world: &World, who: &Subscriber, asks_for: &str) -> Self {
+        Self::asking(world, who, asks_for, &[])
+    }
+
+    /// The same with more to ask.
+    fn asking(world: &World, who: &Subscriber, asks_for: &str, more: &[&str]) -> Self {
         let profile = fs::read_to_string(who.profile()).expect("a profile");
         let file = |name: &str| {
             let body = profile.split_once(&format!("<{name}>")).expect("it begins").1;
@@ -162,7 +214,7 @@ impl Opened {
         };
         let mut command = s_client(world);
         command.args(["-servername", asks_for, "-quiet", "-cert"]).arg(file("cert"));
-        command.arg("-key").arg(file("key")).stdin(Stdio::piped());
+        command.arg("-key").arg(file("key")).args(more).stdin(Stdio::piped());
         Self(who.host.netns.spawn(command).expect("openssl starts"))
     }
 }

@@ -116,6 +116,8 @@ pub enum Readable {
     NotKnown,
     /// It was not said on the wire.
     Nobody,
+    /// The two ends, and the service that a gateway hands it to.
+    EndsAndService,
 }
 
 impl Readable {
@@ -124,6 +126,9 @@ impl Readable {
         match (self, sealed) {
             (Readable::NotKnown, _) => {
                 "what was in the clear by everybody, and the rest by the two ends"
+            }
+            (Readable::EndsAndService, _) => {
+                "the client, the gateway, and the service that was asked for, which gets it from the gateway"
             }
             (Readable::Nobody, _) => "nobody: it was not said on the wire",
             (Readable::Everybody, _) | (Readable::AsItsKeySays, false) => "everybody on the way",

@@ -131,8 +131,13 @@ pub(crate) enum Detail {
     DataCipher(String),
     /// What words before TLS are for.
     Clear(Said),
-    /// The part that a gap stands in, where that does not follow from what stands around it.
-    StandsIn(Chapter),
+    /// A gap where nothing was kept.
+    Unkept {
+        /// The part that it stands in, where that does not follow from what stands around it.
+        stands_in: Option<Chapter>,
+        /// It stands for what both sides said.
+        both_ways: bool,
+    },
 }
 
 impl Detail {
@@ -151,7 +156,7 @@ impl Detail {
             | Detail::Ticket(_)
             | Detail::Alert(_)
             | Detail::Clear(_)
-            | Detail::StandsIn(_)
+            | Detail::Unkept { .. }
             | Detail::Proof(_) => 0,
         }
     }

@@ -55,7 +55,7 @@ impl Lack {
                 "TLS ends at the service behind the gateway, which reads the client's first message and can't open what follows"
             }
             Lack::Inside => {
-                "what is said inside TLS after the handshake is passed on, and neither looked at nor kept"
+                "what is said inside TLS after the handshake goes to the service that was asked for, and none of it is kept"
             }
             Lack::NoMessage => {
                 "no whole first message of TLS came, or too many were refused in that second for it to be read"
@@ -73,10 +73,15 @@ impl Lack {
     }
 
     pub(super) fn fact(self, at: u64) -> Fact {
-        self.of(Side::Client, at)
+        self.gap(Side::Client, at, self.is_of_both())
     }
 
+    /// The same of what one side said.
     pub(super) fn of(self, from: Side, at: u64) -> Fact {
+        self.gap(from, at, false)
+    }
+
+    fn gap(self, from: Side, at: u64, both_ways: bool) -> Fact {
         Fact {
             at,
             from,
@@ -86,7 +91,23 @@ impl Lack {
             key: None,
             handshake: 0,
             source: Source::Gap,
-            detail: self.chapter().map_or(Detail::None, Detail::StandsIn),
+            detail: Detail::Unkept { stands_in: self.chapter(), both_ways },
+        }
+    }
+
+    /// Whether what both sides said is missing, and not the client's words alone.
+    fn is_of_both(self) -> bool {
+        match self {
+            Lack::Dropped | Lack::Unheard | Lack::NoMessage => false,
+            Lack::Stateless
+            | Lack::Off
+            | Lack::OnlyFailures
+            | Lack::Before
+            | Lack::Renewals
+            | Lack::TooLong
+            | Lack::PassedOn
+            | Lack::Inside
+            | Lack::NotThere => true,
         }
     }
 

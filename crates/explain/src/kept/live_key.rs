@@ -69,7 +69,10 @@ impl LiveKey {
             self.add_both_sides(lines, &own);
         }
         let same = |line: &KeyLine| self.kind != KeyKind::Data || line.id == own.id;
-        let of_it = |line: &KeyLine| line.kind == self.kind && line.plan.is_none() && same(line);
+        let of_it = |line: &KeyLine| {
+            let is_seen = !line.is_of_an_earlier_session();
+            line.kind == self.kind && line.plan.is_none() && is_seen && same(line)
+        };
         let mut planned = 0;
         for line in lines.iter_mut().filter(|line| of_it(line)) {
             line.plan.clone_from(&own.plan);

@@ -46,6 +46,12 @@ fn is_the_last_of_tls(key: &KeyLine) -> bool {
     key.kind == KeyKind::TlsTraffic && key.plan.is_none() && !is_over
 }
 
+/// A key that ends with its session, whoever ends that.
+fn is_open(key: &KeyLine) -> bool {
+    let is_over = key.ends.is_some() || key.replaced_by.is_some();
+    key.kind != KeyKind::Resumption && !is_over
+}
+
 fn in_use(key: &mut KeyLine) {
     key.plan = Some(Plan { in_use: true, ..Plan::default() });
 }
@@ -89,6 +95,10 @@ impl Meeting<'_> {
         for (key, next) in self.keys.iter().zip(next) {
             key.join(&mut story.keys, key.line(story.began, next));
         }
+        if let Outcome::Ended { .. } = self.outcome {
+            let end = story.steps.last().map(|step| step.at);
+            story.keys.iter_mut().filter(|key| is_open(key)).for_each(|key| key.ends = end);
+        }
         if matches!(self.outcome, Outcome::Open) {
             story.keys.iter_mut().filter(|key| is_the_last_of_tls(key)).for_each(in_use);
         }
@@ -121,13 +131,13 @@ impl Meeting<'_> {
             return session;
         }
         match self.kept {
-            Err(lack) => {
-                session.facts.push(lack.fact(self.at));
-                if lack == Lack::Stateless {
-                    // Whoever knocked was answered.
-                    session.facts.push(lack.of(Side::Server, self.at));
+            Err(Lack::Stateless) => {
+                // Whoever knocked was answered.
+                for side in [Side::Client, Side::Server] {
+                    session.facts.push(Lack::Stateless.of(side, self.at));
                 }
             }
+            Err(lack) => session.facts.push(lack.fact(self.at)),
             Ok(kept) => {
                 let began = kept.facts.first().map_or(self.at, |fact| fact.at);
                 if self.protocol == Protocol::OpenVpn {

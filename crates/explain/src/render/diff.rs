@@ -4,6 +4,7 @@ use super::escape::{json, line as plain, markup};
 use super::html::style;
 use super::term::Page;
 use super::time::moment;
+use super::words;
 use crate::diff::{Parting, Where};
 use crate::story::{Ending, Field, Step, VERSION};
 
@@ -90,7 +91,7 @@ fn stories(number: usize) -> String {
 fn step(step: Option<&Step>) -> String {
     step.map_or_else(
         || "has ended".to_owned(),
-        |step| format!("{}, {} to {}", plain(&step.title), step.from.word(), step.to.word()),
+        |step| format!("{}, {}", plain(&step.title), words::who(step)),
     )
 }
 

@@ -12,9 +12,7 @@ use super::escape::markup;
 use super::parts::{self, Part};
 use super::time::{moment, span};
 use super::{later, lives, svg, words};
-use crate::story::{
-    Certificate, Ending, Inquiry, KeyKind, Protocol, Side, Source, Step, Stories, Story,
-};
+use crate::story::{Certificate, Ending, Inquiry, Protocol, Side, Source, Step, Stories, Story};
 use crate::told;
 
 /// The largest page. Where stories have no room on it, all lose the bytes of their steps first, then the values, and
@@ -158,13 +156,22 @@ impl Page {
     }
 
     fn story(&mut self, story: &Story) {
-        let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
+        let words::Headline { client, server, rest } = words::headline(story);
+        let server = markup(server);
+        let whom = match client {
+            Some(client) => {
+                format!("<bdi>{}</bdi> (client) to <bdi>{server}</bdi> (server)", markup(client))
+            }
+            None => format!("At <bdi>{server}</bdi>"),
+        };
+        let counted = match story.steps.iter().all(|step| step.unmeasured) {
+            true => "",
+            false => " A time with + is counted from the first step, and rounded.",
+        };
         self.add(&format!(
-            "<section><h1>{}</h1>\n<p><bdi>{}</bdi> (client) to <bdi>{}</bdi> (server) over {}, {began} UTC. A time with + is counted from the first step, and rounded.</p>\n",
+            "<section><h1>{}</h1>\n<p>{whom}{}.{counted}</p>\n",
             markup(&story.title),
-            markup(&story.client),
-            markup(&story.server),
-            markup(&story.transport)
+            markup(&rest)
         ));
         self.whole(|page| page.asked(story));
         self.whole(|page| page.ending(story));
@@ -313,13 +320,15 @@ impl Page {
 
     fn step(&mut self, step: &Step, with_values: bool) {
         let gap = if step.source == Source::Gap { " gap" } else { "" };
+        let when = match step.unmeasured {
+            true => String::new(),
+            false => format!(" <span class=\"q\">+{}</span>", span(step.at)),
+        };
         self.add(&format!(
-            "<div class=\"step{gap}\"><h3>{}. {} to {}: {} <span class=\"q\">+{}</span></h3>\n<p>{}</p>\n",
+            "<div class=\"step{gap}\"><h3>{}. {}: {}{when}</h3>\n<p>{}</p>\n",
             step.number,
-            step.from.word(),
-            step.to.word(),
+            words::who(step),
             markup(&step.title),
-            span(step.at),
             markup(&step.sentence)
         ));
         if let Some(said) = step.fields.iter().find(|field| field.name == "begins_with") {
@@ -454,25 +463,19 @@ impl Page {
             for planned in words::planned(key) {
                 let _ = write!(used, "{}<br>", with_code(&planned));
             }
-            let at = |at: Option<u64>| {
-                at.map_or_else(|| words::unknown(key).to_owned(), |at| format!("+{}", span(at)))
-            };
             let next = words::replaced(key, keys)
                 .map_or_else(String::new, |next| format!(" {}", markup(&next)));
             let end = match (key.ends, &key.replaced_by) {
                 (None, Some(_)) => String::new(),
-                (None, None) if key.plan.is_some() => "not yet".to_owned(),
-                (Some(end), _) if key.kind == KeyKind::Resumption => {
-                    format!("+{}, until when the client may come back with it", span(end))
-                }
-                (end, _) => at(end),
+                (None, None) => words::open_end(key).to_owned(),
+                (Some(end), _) => words::ends(key, end),
             };
             self.add(&format!(
                 "<tr><td><code>{}</code><br>{}<br>{}</td><td data-l=\"Made\">{}</td><td data-l=\"Used\">{used}</td><td data-l=\"Renewed by\">{}</td><td data-l=\"End\">{}{next}</td></tr>",
                 markup(&key.id),
                 key.kind.word(),
                 markup(key.cipher.as_deref().unwrap_or_default()),
-                at(key.born),
+                words::made(key),
                 key.renewed_by(),
                 end
             ));
@@ -501,17 +504,7 @@ impl Page {
         }
         self.add("<h2>As it is usually told</h2>\n<ol>\n");
         for one in told::steps(story.protocol) {
-            let here: Vec<String> = story
-                .steps
-                .iter()
-                .filter(|step| one.is(step))
-                .map(|step| step.number.to_string())
-                .collect();
-            let place = if here.is_empty() {
-                "not seen here".to_owned()
-            } else {
-                format!("here: step {}", here.join(", "))
-            };
+            let place = markup(&words::place(one, story));
             let exactly = match one.exactly(story) {
                 "" => String::new(),
                 correction => format!("<br><b>More exactly:</b> {correction}"),

@@ -15,6 +15,9 @@ pub(super) fn readers(story: &Story) -> Vec<&'static str> {
         };
         return vec![who, "A future quantum computer could open it too."];
     }
+    if let Some(said) = taken_up(story) {
+        return said;
+    }
     let Some(group) = agreed(story) else { return Vec::new() };
     let mut said = vec![
         "Whoever has the secrets of this connection (a key log of one of its ends) can read it; the server's private key, should it be stolen later, opens nothing, since the secret was made for this connection alone.",
@@ -31,6 +34,25 @@ pub(super) fn readers(story: &Story) -> Vec<&'static str> {
         return Vec::new();
     }
     said
+}
+
+/// Where an earlier session is taken up and nothing fresh is agreed on, whoever can read that one can read this one.
+fn taken_up(story: &Story) -> Option<Vec<&'static str>> {
+    let hello = story.steps.iter().rev().find(|step| step.entry.ends_with("_resumed"))?;
+    let is_fresh = hello.fields.iter().any(|field| field.name == "key_share_group");
+    match (hello.entry.as_str(), is_fresh) {
+        ("server_hello_old_resumed", _) => Some(vec![
+            "Whoever has the secrets of this connection, or the master secret of the earlier one that it takes up, can read it: nothing fresh is agreed on.",
+            "If the client came with a ticket, whoever gets the server's ticket key can read it too.",
+            "How that master secret came about was seen in the earlier connection alone: who can open that one, by a stolen key or a future quantum computer, opens this one too.",
+        ]),
+        (_, false) => Some(vec![
+            "Whoever has the secrets of this connection, or the key that both had before, can read it: nothing fresh is agreed on.",
+            "If that key comes from a ticket, whoever gets the server's ticket key may have it too.",
+            "How that key came about is not seen here: who can open the connection that it comes from, opens this one too.",
+        ]),
+        (_, true) => None,
+    }
 }
 
 /// The group by which the last handshake agreed on its secret.

@@ -31,8 +31,14 @@ fn diagram(text: &mut String, story: &Story) {
         let letter =
             |side: crate::story::Side| if side == crate::story::Side::Client { "C" } else { "S" };
         // Encrypted messages have a full line with a closed head, others a dotted one.
-        let arrow = if step.key.is_some() { "->>" } else { "-->>" };
-        let (from, to) = (letter(step.from), letter(step.to));
+        let arrow = match (step.both_ways, &step.key) {
+            (true, _) => "<<-->>",
+            (false, Some(_)) => "->>",
+            (false, None) => "-->>",
+        };
+        // What happens at one side is an arrow to itself.
+        let to = if words::is_at_one_side(step) { step.from } else { step.to };
+        let (from, to) = (letter(step.from), letter(to));
         let _ = writeln!(text, "    {from}{arrow}{to}: {}", plain(&step.title));
         if step.source == Source::Gap {
             let reason = words::reason(step).map_or_else(String::new, |why| format!(" {why}."));

@@ -89,9 +89,14 @@ impl Page {
 
     fn headline(&mut self, story: &Story) {
         self.say("", &story.title.to_uppercase());
-        let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
-        let (client, server, transport) = (&story.client, &story.server, &story.transport);
-        self.say("", &format!("client {client} to server {server} over {transport}, {began} UTC"));
+        let words::Headline { client, server, rest } = words::headline(story);
+        self.say(
+            "",
+            &match client {
+                Some(client) => format!("client {client} to server {server}{rest}"),
+                None => format!("at {server}{rest}"),
+            },
+        );
     }
 
     fn judgements(&mut self, story: &Story) {
@@ -111,11 +116,17 @@ impl Page {
     }
 
     fn step_title(&mut self, step: &Step) {
-        let arrow = match step.from {
-            Side::Client => "client --> server",
-            Side::Server => "client <-- server",
+        let arrow = match (step.both_ways, step.from) {
+            _ if words::is_at_one_side(step) => &words::who(step),
+            (true, _) => "client <-> server",
+            (false, Side::Client) => "client --> server",
+            (false, Side::Server) => "client <-- server",
         };
-        self.say("", &format!("{:>3}. {arrow}  {}  (+{})", step.number, step.title, span(step.at)));
+        let when = match step.unmeasured {
+            true => String::new(),
+            false => format!("  (+{})", span(step.at)),
+        };
+        self.say("", &format!("{:>3}. {arrow}  {}{when}", step.number, step.title));
     }
 
     fn step(&mut self, step: &Step) {
@@ -227,9 +238,7 @@ impl Page {
         for key in keys {
             let cipher =
                 key.cipher.as_ref().map_or_else(String::new, |cipher| format!(", {}", cipher));
-            let born = key
-                .born
-                .map_or_else(|| words::unknown(key).to_owned(), |at| format!("+{}", span(at)));
+            let born = words::made(key);
             self.say("   ", &format!("{}: {}{cipher}. Made: {born}.", key.id, key.kind.word()));
             for one in &key.uses {
                 let by = one.by.word();
@@ -240,9 +249,8 @@ impl Page {
             }
             let next = words::replaced(key, keys);
             let ends = match (key.ends, &next) {
-                (Some(at), _) => format!(" End: +{}.", span(at)),
-                (None, None) if key.plan.is_some() => " End: not yet.".to_owned(),
-                (None, None) => " End: not seen.".to_owned(),
+                (Some(at), _) => format!(" End: {}.", words::ends(key, at)),
+                (None, None) => format!(" End: {}.", words::open_end(key)),
                 (None, Some(_)) => String::new(),
             };
             let next = next.map_or_else(String::new, |next| format!(" {}.", words::capital(&next)));

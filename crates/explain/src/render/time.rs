@@ -57,7 +57,7 @@ fn parts(larger: &[(u64, &str)], seconds: u64, hundredths: u64) -> String {
 pub(super) fn moment(seconds: i64) -> String {
     match u64::try_from(seconds) {
         Ok(seconds) => {
-            clock::Timestamp::from_wall(std::time::Duration::from_secs(seconds)).to_seconds()
+            clock::Timestamp::from_wall(std::time::Duration::from_secs(seconds)).to_string()
         }
         Err(_) => "before 1970".to_owned(),
     }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::time::{lasting, span};
+use super::time::{lasting, moment, span};
 use crate::catalogue;
 use crate::field::are_whole;
 use crate::place::Side;
 use crate::story::{
-    Broken, Certificate, Ending, Field, Inquiry, KeyKind, KeyLine, Plan, Protocol, Step, Story, Use,
+    Broken, Certificate, Ending, Field, Inquiry, KeyKind, KeyLine, Plan, Protocol, Rule, Step,
+    Story, Use,
 };
+use crate::told::{Place, Told};
 
 /// Steps by their titles; a name that is none of the catalogue's stays as it is.
 pub(super) fn titles(names: &[String]) -> String {
@@ -19,12 +21,101 @@ pub(super) fn titles(names: &[String]) -> String {
     names.iter().map(title).collect::<Vec<_>>().join("; ")
 }
 
+/// Who speaks to whom; of what is no message, at whose side it is.
+pub(super) fn who(step: &Step) -> String {
+    match step.both_ways {
+        true => "both ways".to_owned(),
+        false if is_at_one_side(step) => format!("at the {}", step.from.word()),
+        false => format!("{} to {}", step.from.word(), step.to.word()),
+    }
+}
+
+/// Whether nothing crossed the wire in it.
+pub(super) fn is_at_one_side(step: &Step) -> bool {
+    matches!(step.entry.as_str(), "own_packet_dropped" | "session_ended")
+}
+
+/// Between whom it was, over what, and when: what is not known is left out.
+pub(super) struct Headline<'a> {
+    pub(super) client: Option<&'a str>,
+    pub(super) server: &'a str,
+    pub(super) rest: String,
+}
+
+/// What stands below the title.
+pub(super) fn headline(story: &Story) -> Headline<'_> {
+    let is_own = !story.steps.is_empty() && story.steps.iter().all(is_at_one_side);
+    let is_dropped = matches!(story.ending, Ending::Dropped(_));
+    let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
+    let over = match story.transport.as_str() {
+        known @ ("udp" | "tcp") => format!(" over {known}"),
+        _ => String::new(),
+    };
+    // What is only counted was dropped some time before.
+    let when =
+        if is_dropped { format!(", as counted until {began}") } else { format!(", {began}") };
+    let is_known = !(is_own || is_dropped && story.client == SOMEBODY);
+    Headline {
+        client: is_known.then_some(&story.client),
+        server: &story.server,
+        rest: format!("{over}{when}"),
+    }
+}
+
+/// Of whom nothing is known.
+const SOMEBODY: &str = "somebody";
+
+/// Where a step as it is usually told is in this story, or why it is not.
+pub(super) fn place(told: &Told, story: &Story) -> String {
+    let why = |number: u32| {
+        let gap = story.steps.iter().find(|step| step.number == number);
+        gap.and_then(reason).map_or_else(String::new, |why| format!(": {}", small(&why)))
+    };
+    match told.place(story) {
+        Place::Here(steps) => {
+            let before = told.gap(story).filter(|gap| steps.iter().all(|one| *one > gap.number));
+            let before = before.map_or_else(String::new, |gap| {
+                let number = gap.number;
+                format!("; before that, not kept, step {number}{}", why(number))
+            });
+            format!("here: {}{before}", in_steps(&steps))
+        }
+        Place::Shows(steps) => format!("it shows in {}", in_steps(&steps)),
+        Place::OwnWord if story.is_of_a_gateway() => {
+            "here: the gateway's own word, at the top".to_owned()
+        }
+        Place::OwnWord => "here: this client's own word, at the top".to_owned(),
+        Place::Asked => "here: asked by this client, see Certificates".to_owned(),
+        Place::NotKept(number) => format!("not kept, step {number}{}", why(number)),
+        Place::Sealed(number) => format!("encrypted, in step {number}"),
+        Place::NotReached => "not reached here".to_owned(),
+        Place::Before => {
+            "not here: an earlier session is taken up, and nobody shows a certificate".to_owned()
+        }
+        Place::Unseen => "not seen here".to_owned(),
+    }
+}
+
+/// A sentence that goes on behind a colon.
+fn small(sentence: &str) -> String {
+    let is_a_word = sentence.chars().nth(1).is_some_and(char::is_lowercase);
+    match sentence.chars().next().filter(|_| is_a_word) {
+        Some(first) => first.to_lowercase().chain(sentence.chars().skip(1)).collect(),
+        None => sentence.to_owned(),
+    }
+}
+
 /// What a means of revocation said. That nobody was asked is more than the wire tells.
 pub(super) fn answer(inquiry: &Inquiry) -> String {
-    match inquiry.answer.as_str() {
+    let answer = match inquiry.answer.as_str() {
         "not_asked" => "not seen here".to_owned(),
         answer => answer.replace('_', " "),
-    }
+    };
+    let since = inquiry.revoked_at.and_then(|at| i64::try_from(at).ok()).map(moment);
+    let since = since.map_or_else(String::new, |at| format!(" since {at}"));
+    let reason = inquiry.revoked_for.as_ref();
+    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    format!("{answer}{since}{reason}")
 }
 
 /// Who broke it off, and where: that step may be the other side's, and the word on it a later one.
@@ -209,6 +300,46 @@ pub(super) fn unknown(key: &KeyLine) -> &'static str {
     if key.plan.is_some() { "not said" } else { "not seen" }
 }
 
+/// When it was made, as far as that is known.
+pub(super) fn made(key: &KeyLine) -> String {
+    match key.born {
+        Some(at) => format!("+{}", span(at)),
+        None if key.is_of_an_earlier_session() => EARLIER.to_owned(),
+        None => unknown(key).to_owned(),
+    }
+}
+
+/// Where the end of a key was not seen: what is known of it all the same.
+pub(super) fn open_end(key: &KeyLine) -> &'static str {
+    match (key.is_of_an_earlier_session(), key.ends_by) {
+        (true, Rule::TicketLifetime) => {
+            "not seen: the ticket named its lifetime when it was given, of seven days at most (RFC 8446, 4.6.1)"
+        }
+        (true, _) => {
+            "not seen: the server's own setting, of a day at most where it keeps to RFC 5246, F.1.4"
+        }
+        (false, _) if key.plan.is_some() => "not yet",
+        (false, _) => unknown(key),
+    }
+}
+
+/// What a handshake took from an earlier session.
+fn rested_on(key: &KeyLine) -> Option<String> {
+    let sentence = match key.ends_by {
+        _ if !key.is_of_an_earlier_session() => return None,
+        Rule::TicketLifetime => {
+            "this handshake rests on it: the client offers it in its hello with a proof, the server takes it, and all keys come from it"
+        }
+        _ => {
+            "this handshake rests on it: the client asks for it in its hello, the server takes it, and all keys come from it"
+        }
+    };
+    Some(sentence.to_owned())
+}
+
+/// Where a resumption secret was made that a handshake rests on.
+pub(super) const EARLIER: &str = "in an earlier connection, not seen here";
+
 /// How often one side used a key, and when. Where packets are not counted, what it could use is kept apart from what it
 /// did: the first packet of a client was seen, and of what a gateway sends nothing is noted.
 pub(super) fn used(kind: KeyKind, one: &Use) -> String {
@@ -248,7 +379,7 @@ pub(super) fn replaced(key: &KeyLine, all: &[KeyLine]) -> Option<String> {
 
 /// What is due for a key, a sentence each, with the rule or the setting that it comes from.
 pub(super) fn planned(key: &KeyLine) -> Vec<String> {
-    let Some(plan) = &key.plan else { return Vec::new() };
+    let Some(plan) = &key.plan else { return rested_on(key).into_iter().collect() };
     let due = |what: &str, at: Option<u64>, rule: &str| {
         at.map(|at| format!("{what} +{} ({rule})", span(at)))
     };
@@ -272,14 +403,46 @@ pub(super) fn planned(key: &KeyLine) -> Vec<String> {
         ),
         due(most, plan.seals_until, GREATEST_AGE),
         match (key.kind, plan.opens_until) {
-            (KeyKind::Resumption, at) => {
-                due("the gateway can open the ticket until at most", at, TICKET_KEY)
-            }
+            (KeyKind::Resumption, at) => at.map(|at| ticket_opened(at, key.ends)),
             (_, at) => at.map(|at| opened_until(at, plan.in_flight)),
         },
-        due("it ends with the connection, whatever that carries, at", plan.closes, CLOSES),
+        due("it ends with the connection, at the latest at", plan.closes, CLOSES),
+        unseen_update(key),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// A ticket has two ends: the one that it names itself, and that of the key which opens it.
+fn ticket_opened(at: u64, ends: Option<u64>) -> String {
+    let longer = match ends {
+        Some(ends) if ends < at => {
+            "the gateway would take the ticket even then, from a client that does not keep to that,"
+        }
+        _ => "the gateway can open the ticket",
+    };
+    format!("{longer} until +{} at most ({TICKET_KEY})", span(at))
+}
+
+/// Whether a side has gone on to another key by itself, nobody looks for.
+fn unseen_update(key: &KeyLine) -> Option<String> {
+    let is_told = key.kind == KeyKind::TlsTraffic && key.renewal == Rule::KeyUpdate;
+    let is_open = key.plan.is_some_and(|plan| plan.in_use);
+    (is_told && is_open).then(|| {
+        "whether a KeyUpdate has changed it since, the gateway does not look for".to_owned()
+    })
+}
+
+/// When a key's time is over, by the rule that says so.
+pub(super) fn ends(key: &KeyLine, at: u64) -> String {
+    match key.kind {
+        KeyKind::Resumption => {
+            format!(
+                "+{}, the lifetime that the ticket names: clients come back with it no later",
+                span(at)
+            )
+        }
+        _ => format!("+{}", span(at)),
+    }
 }
 
 fn opened_until(at: u64, in_flight: Option<u64>) -> String {
@@ -299,13 +462,13 @@ fn use_now(key: &KeyLine, plan: &Plan) -> Option<String> {
     let sentence = match (key.kind, key.side(), plan.in_use) {
         (KeyKind::Resumption, ..) => return None,
         (KeyKind::TlsTraffic, Some(Side::Client), true) => {
-            "the client encrypts with it at this moment, and the gateway decrypts"
+            "whatever the client sends inside this TLS is encrypted with it, and the gateway decrypts that"
         }
         (KeyKind::TlsTraffic, None, true) => {
-            "both sides' keys in one line: each encrypts with its own at this moment, and the other decrypts"
+            "both sides' keys in one line: whatever one sends is encrypted with its own, and the other decrypts that"
         }
         (KeyKind::TlsTraffic, _, true) => {
-            "the gateway encrypts with it at this moment, and the client decrypts"
+            "whatever the gateway sends inside this TLS is encrypted with it, and the client decrypts that"
         }
         (_, _, true) => "whatever the gateway sends at this moment, it encrypts with this key",
         (_, _, false) if is_used(Side::Server) => "the gateway encrypts with it no longer",
@@ -345,9 +508,8 @@ pub(super) const STILL_OPENS: &str =
     "an hour after the next handshake began, which no setting changes";
 /// Once both sides have gone on.
 pub(super) const SUPERSEDED: &str = "30 s after both sides went on to the key after the next, or an hour after the next handshake began, if that is earlier";
-const TICKET_KEY: &str =
-    "the key that locks tickets changes each `ticket_seconds`, and the one before still opens";
-const CLOSES: &str = "`max_age_seconds`";
+const TICKET_KEY: &str = "the key that locks tickets is changed after `ticket_seconds`, and opens for as long again what it locked";
+const CLOSES: &str = "`max_age_seconds` after the client was let in";
 
 /// Clients that are not held back offer more ciphers than these.
 const FEW: usize = 3;

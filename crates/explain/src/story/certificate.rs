@@ -3,6 +3,7 @@
 //! What is written here is what the certificate says of itself. Whether that is believed is for those who judge
 //! certificates, and is said where they were asked.
 
+use pki::{Revocation, RevocationReason};
 use serde::{Deserialize, Serialize};
 
 use crate::place::Side;
@@ -73,6 +74,12 @@ pub struct Inquiry {
     /// `good`, `revoked`, `unknown`, `unreadable` or `not_asked`; of whoever asked himself also `stale`, for an answer
     /// whose time is over, and `none`, where none came that counts.
     pub answer: String,
+    /// Since when the certificate is revoked, where that is the answer: in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<u64>,
+    /// Why, as in RFC 5280, 5.3.1, where a reason is on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_for: Option<String>,
     /// When it was signed, in seconds since 1970.
     pub signed_at: Option<u64>,
     /// Who signed it, or whose record it is; by his own word where the signature was not checked.
@@ -85,6 +92,20 @@ pub struct Inquiry {
     pub asked_at: Option<String>,
     /// What that means here.
     pub sentence: String,
+}
+
+impl Inquiry {
+    /// With when and why it was revoked, where that is known.
+    #[must_use]
+    pub fn revoked(self, revocation: Option<&Revocation>) -> Inquiry {
+        let reason = revocation.map(|revocation| revocation.reason);
+        let reason = reason.filter(|reason| *reason != RevocationReason::Unspecified);
+        Inquiry {
+            revoked_at: revocation.map(|revocation| revocation.at.unix_secs()),
+            revoked_for: reason.map(|reason| reason.to_string()),
+            ..self
+        }
+    }
 }
 
 /// How one finds out whether a certificate still holds.

@@ -51,6 +51,11 @@ impl KeyLine {
         }
     }
 
+    /// Whether it is what a handshake rests on that takes up an earlier session, which this story has not seen.
+    pub fn is_of_an_earlier_session(&self) -> bool {
+        self.kind == KeyKind::Resumption && self.born.is_none()
+    }
+
     /// Whose key it is, of a key that one side alone encrypts with.
     pub(crate) fn side(&self) -> Option<Side> {
         [Side::Client, Side::Server].into_iter().find(|side| self.id.ends_with(side.word()))
@@ -146,6 +151,8 @@ pub enum Rule {
     TicketLifetime,
     /// One side broke the handshake off or refused the other: both forget its keys.
     Refusal,
+    /// For as long as its server's own setting says.
+    ServersSetting,
     /// Nothing renews it.
     Never,
 }
@@ -165,6 +172,7 @@ impl Rule {
             Rule::Refusal => {
                 "nothing: one side refused the other, and both forget the key with that"
             }
+            Rule::ServersSetting => "the server's own setting",
             Rule::Never => "nothing renews it",
         }
     }

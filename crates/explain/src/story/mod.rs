@@ -127,10 +127,16 @@ pub struct Step {
     pub chapter: Chapter,
     /// Microseconds after the first step.
     pub at: u64,
+    /// Nobody measured that: it says no more than where the step stands among the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmeasured: bool,
     /// Who spoke.
     pub from: Side,
     /// To whom.
     pub to: Side,
+    /// A gap that stands for what both sides said: neither of them spoke alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub both_ways: bool,
     /// What it is called.
     pub title: String,
     /// What happened, in at most 25 words.

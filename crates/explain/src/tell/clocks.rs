@@ -18,7 +18,7 @@ pub(super) fn apart(facts: &[&Fact]) -> Option<String> {
     let apart = client.abs_diff(server);
     (apart >= EQUAL).then(|| {
         format!(
-            "The two clocks are {} apart: the client stamps its packets with {} UTC, the server with {} UTC. Compare both with one that is right (`date -u` shows a machine's), and set the one that is wrong; then try again before anything else is changed.",
+            "The two clocks are {} apart: the client stamps its packets with {}, the server with {}. Compare both with one that is right (`date -u` shows a machine's), and set the one that is wrong; then try again before anything else is changed.",
             span(apart),
             moment(client),
             moment(server)
@@ -41,7 +41,7 @@ pub(crate) fn at_the_gateway(facts: &[Fact]) -> Option<(bool, String)> {
                 .to_owned()
         }
         false => format!(
-            "the clocks of client and gateway are {} apart: the client stamped a packet with {} UTC when the gateway's clock said {} UTC; `date -u` on both shows which is wrong",
+            "the clocks of client and gateway are {} apart: the client stamped a packet with {} when the gateway's clock said {}; `date -u` on both shows which is wrong",
             span(apart),
             moment(client),
             moment(own)
@@ -68,7 +68,7 @@ fn span(seconds: u64) -> String {
 }
 
 fn moment(seconds: u64) -> String {
-    Timestamp::from_wall(Duration::from_secs(seconds)).to_seconds()
+    Timestamp::from_wall(Duration::from_secs(seconds)).to_string()
 }
 
 #[cfg(test)]

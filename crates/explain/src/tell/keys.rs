@@ -31,6 +31,7 @@ pub(super) fn of(
         };
         lines.iter_mut().filter(has_no_future).for_each(|line| line.renewal = Rule::Never);
     }
+    lines.extend(earlier(facts));
     lines.extend(tickets(facts, began));
     lines
 }
@@ -225,6 +226,30 @@ fn data_keys(facts: &[&Fact], data: &[DataUse], handshakes: &[u32], began: u64) 
 fn goodbye(facts: &[&Fact], began: u64) -> Option<u64> {
     let exit = facts.iter().find(|fact| matches!(fact.kind, Kind::Exit | Kind::SessionEnded))?;
     Some(exit.at.saturating_sub(began))
+}
+
+/// The secrets that handshakes rest on which take up an earlier session: of their lives this story has seen nothing.
+fn earlier(facts: &[&Fact]) -> Vec<KeyLine> {
+    let line = |fact: &&Fact| {
+        let ends_by = match fact.kind {
+            Kind::ServerHelloResumed => Rule::TicketLifetime,
+            Kind::ServerHelloOldResumed => Rule::ServersSetting,
+            _ => return None,
+        };
+        Some(KeyLine {
+            id: format!("earlier{}", fact.handshake),
+            kind: KeyKind::Resumption,
+            cipher: None,
+            born: None,
+            uses: Vec::new(),
+            renewal: Rule::Never,
+            replaced_by: None,
+            ends: None,
+            ends_by,
+            plan: None,
+        })
+    };
+    facts.iter().filter_map(line).collect()
 }
 
 /// What a ticket stands for lives as long as the server wrote into it.

@@ -77,8 +77,9 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         }
     };
     // How far it came is not known where a gap has no place of its own.
-    let is_open =
-        |fact: &&Fact| fact.kind == Kind::NotKept && !matches!(fact.detail, Detail::StandsIn(_));
+    let has_a_place =
+        |fact: &Fact| matches!(fact.detail, Detail::Unkept { stands_in: Some(_), .. });
+    let is_open = |fact: &&Fact| fact.kind == Kind::NotKept && !has_a_place(fact);
     let missing = match &ending {
         Ending::Broken(_) if facts.iter().any(is_open) => Vec::new(),
         Ending::Broken(_) => ending::missing(protocol, &steps),
@@ -134,8 +135,10 @@ fn step(
         entry: entry.name.to_owned(),
         chapter: entry.chapter,
         at: fact.at.saturating_sub(began),
+        unmeasured: is_unmeasured(fact),
         from: fact.from,
         to: fact.from.peer(),
+        both_ways: matches!(fact.detail, Detail::Unkept { both_ways: true, .. }),
         title: entry.title.to_owned(),
         sentence: entry.sentence.to_owned(),
         terms: terms.chain(offloaded).collect(),
@@ -152,6 +155,12 @@ fn step(
     }
 }
 
+/// Of what was not kept nobody knows the time, nor of what a gateway has only counted.
+fn is_unmeasured(fact: &Fact) -> bool {
+    let is_not_kept = matches!(fact.detail, Detail::Unkept { .. });
+    is_not_kept || fact.kind.entry().chapter == Chapter::Dropped
+}
+
 /// The part that each belongs to. What is encrypted and can't be read, what was not kept, and what means nothing belong to
 /// whatever stands around them.
 fn chapters(facts: &[&Fact], protocol: Protocol) -> Vec<Chapter> {
@@ -159,7 +168,7 @@ fn chapters(facts: &[&Fact], protocol: Protocol) -> Vec<Chapter> {
     for (index, fact) in facts.iter().enumerate() {
         let before = all.last().copied();
         let chapter = match (fact.kind, &fact.detail) {
-            (_, Detail::StandsIn(chapter)) => *chapter,
+            (_, Detail::Unkept { stands_in: Some(chapter), .. }) => *chapter,
             (Kind::Disguise, _) if fact.from == Side::Client => {
                 let next = facts.get(index + 1).filter(|next| next.from == fact.from);
                 next.map(|next| usual_chapter(next)).or(before).unwrap_or(Chapter::Hello)

@@ -87,7 +87,7 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
             Entry { leaves_open: "Whether the server keeps this client on.", ..entry }
         }
         Kind::Exit => goodbye(fact, entry),
-        Kind::NotKept if matches!(fact.detail, Detail::StandsIn(Chapter::Data)) => carried(entry),
+        Kind::NotKept if stands_in(fact) == Some(Chapter::Data) => carried(entry),
         _ => entry,
     };
     Entry { proves: proves(fact, entry.proves), ..entry }
@@ -411,19 +411,26 @@ fn goodbye(fact: &Fact, entry: Entry) -> Entry {
     Entry { sentence, ..entry }
 }
 
-/// What comes behind the handshake at the door of a gateway.
+/// What comes behind the handshake at the door of a gateway, if anything does.
 fn carried(entry: Entry) -> Entry {
     Entry {
         title: "What is said inside",
-        sentence: "The gateway decrypts what both say from here on, passes it on to the service behind it and back, and keeps none of it.",
+        sentence: "The gateway decrypts whatever the client says from here on for the service that was asked for, encrypts the answers and keeps none of it.",
         terms: &[(
             "traffic key",
             "encrypts what is said inside TLS, each direction its own; the gateway has both, since TLS ends at it",
         )],
-        proves: "Nothing: it is not looked at.",
-        leaves_open: "What is said, and whether the service behind the gateway grants what the client asks of it.",
-        readable: Readable::BothEnds,
+        proves: "Nothing: none of it is kept.",
+        leaves_open: "What is said, if anything is, and whether the service grants what the client asks of it.",
+        readable: Readable::EndsAndService,
         ..entry
+    }
+}
+
+fn stands_in(fact: &Fact) -> Option<Chapter> {
+    match fact.detail {
+        Detail::Unkept { stands_in, .. } => stands_in,
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use pki::Serial;
 use pki::ocsp::{OcspResponse, OcspStatus};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -76,13 +77,19 @@ fn certificate(der: &[u8], depth: u32, shown_by: Side) -> Certificate {
         depth,
         subject: cut(&read.subject().to_string()),
         issuer: cut(&read.issuer().to_string()),
-        serial: cut(&data_encoding::HEXLOWER.encode(read.raw_serial())),
+        serial: serial(read.raw_serial()),
         not_before: read.validity().not_before.timestamp(),
         not_after: read.validity().not_after.timestamp(),
         names: names(&read, MOST_NAMES),
         key: key(&read),
         inquiries: not_asked().to_vec(),
     }
+}
+
+/// As the product and `openssl x509 -serial` write it; one that no CA should give stays as it stands there.
+fn serial(octets: &[u8]) -> String {
+    let read = Serial::from_bytes(octets).map(|serial| serial.to_string());
+    read.unwrap_or_else(|_| cut(&data_encoding::HEXUPPER.encode(octets)))
 }
 
 fn unreadable(depth: u32, shown_by: Side) -> Certificate {
@@ -111,6 +118,8 @@ fn not_asked() -> [Inquiry; 3] {
     .map(|(means, sentence)| Inquiry {
         means,
         answer: "not_asked".to_owned(),
+        revoked_at: None,
+        revoked_for: None,
         signed_at: None,
         signed_by: None,
         good_until: None,
@@ -126,6 +135,8 @@ pub(crate) fn staple(der: &[u8], shown: &[Vec<u8>]) -> Inquiry {
     let said = |answer: &str, sentence: &str| Inquiry {
         means: Means::Staple,
         answer: answer.to_owned(),
+        revoked_at: None,
+        revoked_for: None,
         signed_at: None,
         signed_by: None,
         good_until: None,
@@ -146,7 +157,9 @@ pub(crate) fn staple(der: &[u8], shown: &[Vec<u8>]) -> Inquiry {
             "good",
             "Not revoked, said the CA or its responder when it signed this; that signature was not checked here.",
         ),
-        OcspStatus::Revoked(_) => said("revoked", "The CA said that it is revoked."),
+        OcspStatus::Revoked(revocation) => {
+            said("revoked", "The CA said that it is revoked.").revoked(Some(&revocation))
+        }
         OcspStatus::Unknown => said("unknown", "The CA said that it never issued it."),
     };
     Inquiry {

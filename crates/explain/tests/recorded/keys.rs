@@ -34,6 +34,56 @@ fn of_a_renewed_key_is_told_which_took_its_place_from_when_on_and_who_used_that_
     assert!(page.contains("Nothing took its place: the session ended at +"));
 }
 
+#[test]
+fn a_handshake_that_takes_up_an_earlier_session_shows_what_it_rests_on_and_what_it_gives_for_the_next()
+ {
+    for (recording, said, lifetime, later) in [
+        (
+            "tls1_3-p256-resumed",
+            "both had before",
+            "seven days at most",
+            "the secret was agreed on by an elliptic curve alone",
+        ),
+        (
+            "tls1_2-rsa-resumed",
+            "taken up again",
+            "of a day at most",
+            "or the master secret of the earlier one that it takes up, can read it",
+        ),
+    ] {
+        let told = tell(&folder().join(format!("{recording}.pcap")), Keys::default());
+        let all = told.stories.iter();
+        let (resumed, first): (Vec<_>, Vec<_>) = all.partition(|one| one.title.contains(said));
+        let earlier = |story: &Story| story.keys.iter().filter(|key| key.id == "earlier0").count();
+        assert!(first.iter().all(|story| earlier(story) == 0), "{recording}");
+        let story = resumed[0];
+        assert_eq!(earlier(story), 1, "{recording}: {:?}", story.keys);
+        let key = story.keys.iter().find(|key| key.id == "earlier0").unwrap();
+        assert_eq!((key.kind, key.born, key.ends), (KeyKind::Resumption, None, None));
+        let page = page(story.clone());
+        for words in [
+            "in an earlier connection, not seen here",
+            "this handshake rests on it",
+            lifetime,
+            later,
+        ] {
+            assert!(page.contains(words), "{recording}: {words}: {page}");
+        }
+        let stories =
+            Stories { version: VERSION, stories: vec![story.clone()], left_out: Vec::new() };
+        let text = render::term(&stories, 400);
+        assert!(
+            text.contains("earlier0: resumption secret. Made: in an earlier connection"),
+            "{text}"
+        );
+        assert!(render::svg(&stories).contains("earlier0: resumption secret"));
+        let tickets = story.steps.iter().filter(|step| step.entry == "new_session_ticket").count();
+        let given = story.keys.iter().filter(|key| key.id.starts_with("ticket")).count();
+        assert_eq!(given, tickets, "{recording}: the next ones");
+        assert!(tickets > 0 || recording.starts_with("tls1_2"), "{recording}");
+    }
+}
+
 /// When a data key of a renewal was used first, as a page writes it.
 fn begins_at(story: &Story, handshake: u32) -> String {
     let step = story

@@ -97,6 +97,40 @@ fn each_step_has_the_bytes_that_it_rests_on_as_they_were_on_the_wire() {
 }
 
 #[test]
+fn a_date_says_in_which_time_it_is_and_a_serial_is_written_as_openssl_does() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/handshakes");
+    let pages = fs::read_dir(docs).unwrap().map(|page| page.unwrap().path());
+    let pages = pages.map(|page| (name(&page), fs::read_to_string(&page).unwrap()));
+    let told = captures().into_iter().map(|capture| {
+        let stories = tell(&capture, Keys::default());
+        (name(&capture), render::html(&stories) + &render::term(&stories, 4_000))
+    });
+    let mut dates = 0;
+    for (page, text) in pages.chain(told) {
+        for (at, _) in text.match_indices(':') {
+            let Some(date) = at.checked_sub(13).and_then(|from| text.get(from..at + 6)) else {
+                continue;
+            };
+            let is_date = date.bytes().zip(b"0000-00-00 00:00:00").all(|(have, form)| match form {
+                b'0' => have.is_ascii_digit(),
+                form => have == *form,
+            });
+            if is_date {
+                dates += 1;
+                assert!(text[at + 6..].starts_with(" UTC"), "{page}: {date}");
+            }
+        }
+        for serial in text.split("serial <code>").skip(1) {
+            let serial = serial.split('<').next().unwrap();
+            let is_written_so =
+                serial.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+            assert!(is_written_so && !serial.starts_with("00"), "{page}: {serial}");
+        }
+    }
+    assert!(dates > 200, "{dates}");
+}
+
+#[test]
 fn no_text_of_a_picture_lies_on_another_or_beyond_its_edge() {
     for capture in captures() {
         let picture = render::svg(&tell(&capture, Keys::default()));

@@ -27,7 +27,7 @@ fn what_nobody_saw_is_not_said_to_have_happened() {
     assert!(inquiry(&revoked, "client", Means::Crl).contains("says that it is revoked"));
     assert!(!inquiry(&revoked, "server", Means::Crl).contains("says that it is revoked"));
     let revoked = page(revoked);
-    assert!(revoked.contains("They speak securely.\u{201d} <span class=\"q\">(not seen here)"));
+    assert!(revoked.contains("They speak securely.\u{201d} <span class=\"q\">(not reached here)"));
     assert!(!revoked.contains("not asked"));
     let refused = page(story("vpn-refused.pcap"));
     assert!(refused.contains("It said: <code>AUTH_FAILED,device disabled</code>"));

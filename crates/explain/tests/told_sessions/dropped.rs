@@ -51,6 +51,34 @@ fn a_packet_that_was_dropped_is_no_handshake_that_was_refused() {
 }
 
 #[test]
+fn a_headline_names_what_is_known_of_a_drop_and_nobody_else() {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let told = |what: Dropped, transport| {
+        let story = Story { transport: String::from(transport), ..dropped(what) };
+        let story =
+            Story { client: "somebody".to_owned(), server: "the gateway".to_owned(), ..story };
+        Stories { version: VERSION, stories: vec![story], left_out: Vec::new() }
+    };
+    let own = told(Dropped::Own, "udp or tcp");
+    let line = |stories: &Stories| render::term(stories, 400).lines().nth(1).unwrap().to_owned();
+    assert!(line(&own).starts_with("at the gateway, as counted until 2"), "{}", line(&own));
+    assert!(line(&own).ends_with(" UTC"), "{}", line(&own));
+    let strangers = told(Dropped::Strangers, "udp");
+    assert!(line(&strangers).starts_with("at the gateway over udp, as counted until 2"));
+    for page in [render::html(&own), render::svg(&own), render::term(&own, 80)] {
+        assert!(!page.contains("somebody") && !page.contains("udp or tcp"), "{page}");
+        assert!(!page.contains("counted from the first step"), "{page}");
+    }
+    let page = render::html(&own);
+    assert!(page.contains("<h3>1. at the server: A packet on the gateway"), "{page}");
+    assert!(!render::svg(&own).contains("<polygon"), "no arrow");
+    // Whom a gateway knows, it names.
+    let known = meeting.as_the_gateway_tells_it(Ok(&meeting.kept()));
+    let known = Stories { version: VERSION, stories: vec![known], left_out: Vec::new() };
+    assert!(line(&known).starts_with("client 192."), "{}", line(&known));
+}
+
+#[test]
 fn the_title_says_in_words_what_was_dropped() {
     assert_eq!(dropped(Dropped::Data).title, "A dropped packet: IPv6 link-local");
     let waited = dropped(Dropped::Waiting).title;

@@ -21,6 +21,9 @@ fn a_session_that_was_let_in_is_told_with_its_end_as_a_step_and_not_as_a_handsha
     assert!(last.basis.is_empty() && last.fields.iter().any(|field| field.value == "revoked"));
     assert_eq!(story.title, "An OpenVPN session with TLS 1.3 inside, ended: revoked");
     assert_eq!(story.missing, Vec::<String>::new(), "it was let in");
+    let of_the_session = story.keys.iter().filter(|key| key.replaced_by.is_none());
+    let ends: Vec<_> = of_the_session.map(|key| (key.id.as_str(), key.ends)).collect();
+    assert!(!ends.is_empty() && ends.iter().all(|(_, end)| *end == Some(last.at)), "{ends:?}");
     let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
     let term = render::term(&stories, 80);
     assert!(term.contains("END: let in, and ended in step"), "{term}");

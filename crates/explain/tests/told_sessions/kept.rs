@@ -254,7 +254,7 @@ impl Meeting {
         self.trace_of(1).keep(KeyLog::parse(&self.log_text()).unwrap())
     }
 
-    fn kept_good(&self) -> Kept {
+    pub(crate) fn kept_good(&self) -> Kept {
         self.trace_of(1).keep_good(KeyLog::parse(&self.log_text()).unwrap())
     }
 
@@ -273,6 +273,8 @@ impl Meeting {
         let records = Inquiry {
             means: Means::Records,
             answer: "good".to_owned(),
+            revoked_at: None,
+            revoked_for: None,
             signed_at: None,
             signed_by: Some("the gateway".to_owned()),
             good_until: None,

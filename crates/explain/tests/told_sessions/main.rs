@@ -11,6 +11,7 @@ mod closed;
 mod diff;
 mod dropped;
 mod ended;
+mod gaps;
 mod hostile;
 mod kept;
 mod meeting;
@@ -18,6 +19,7 @@ mod offloaded;
 mod one_sided;
 mod open_data;
 mod our_own;
+mod usually;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -29,7 +31,7 @@ use explain::capture::{Known, read};
 use explain::kept::Lack;
 use explain::live::{Live, Speech};
 use explain::story::{Ending, KeyKind, Source, Stories, Story, VERSION};
-use explain::{Chunk, KeyLog, Side, catalogue, render, told};
+use explain::{Chunk, KeyLog, Side, catalogue, render};
 use testkit::Authority;
 use wire::control::ControlPacket;
 use wire::{KeyId, MessageId, Opcode, SessionId};
@@ -136,20 +138,6 @@ fn a_client_with_a_password_and_a_token_shows_neither() {
     }
     assert!(render::json(&stories).contains("(sent, and not shown)"));
     assert!(log.lines().count() >= 4);
-}
-
-#[test]
-fn each_step_as_it_is_told_to_subscribers_is_found_in_a_real_session() {
-    let story = Meeting::new(Admit::Yes).run(&[Act::Data]).story();
-    let https = recorded("tls1_3-rsa-staple");
-    for (story, steps) in
-        [(&story, told::steps(story.protocol)), (&https, told::steps(https.protocol))]
-    {
-        for one in steps {
-            let here = story.steps.iter().any(|step| one.entries().contains(&step.entry.as_str()));
-            assert!(here || one.told.starts_with("They speak"), "{}", one.told);
-        }
-    }
 }
 
 #[test]

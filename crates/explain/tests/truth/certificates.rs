@@ -62,7 +62,7 @@ fn fields(text: &str) -> Value {
     json!({
         "subject": line("subject="),
         "issuer": line("issuer="),
-        "serial": line("serial=").to_lowercase().trim_start_matches('0'),
+        "serial": line("serial="),
         "not_before": seconds(line("notBefore=")),
         "not_after": seconds(line("notAfter=")),
         "names": names,

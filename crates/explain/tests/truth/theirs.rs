@@ -190,6 +190,24 @@ fn keys(seen: &Seen, began: u64) -> Vec<Value> {
             "ends_by": if no.is_some() { "refusal" } else { "renegotiation" },
         }));
     }
+    for step in &seen.steps {
+        let ends_by = match step.entry {
+            "server_hello_resumed" => "ticket_lifetime",
+            "server_hello_old_resumed" => "servers_setting",
+            _ => continue,
+        };
+        all.push(json!({
+            "id": format!("earlier{}", step.handshake),
+            "kind": "resumption",
+            "cipher": null,
+            "born": null,
+            "uses": [],
+            "renewal": "never",
+            "replaced_by": null,
+            "ends": null,
+            "ends_by": ends_by,
+        }));
+    }
     let tickets = seen.steps.iter().filter_map(|step| Some((step.at - began, step.lifetime?)));
     for (index, (at, lifetime)) in tickets.enumerate() {
         all.push(json!({

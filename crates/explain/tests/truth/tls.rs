@@ -410,13 +410,17 @@ fn staple(fields: &[Shown]) -> Value {
         other => panic!("certStatus {other}"),
     });
     let time = |name: &'static str| first(name).map(|time| seconds(&time.bytes()));
-    json!({
+    let mut said = json!({
         "means": "staple",
         "answer": answer.unwrap_or("unreadable"),
         "signed_at": time("ocsp.producedAt"),
         "signed_by": signer(fields),
         "good_until": time("ocsp.nextUpdate"),
-    })
+    });
+    if let Some(at) = time("ocsp.revocationTime") {
+        said["revoked_at"] = at.into();
+    }
+    said
 }
 
 /// Seconds since 1970 of a time of ASN.1: `20261129083425Z`.

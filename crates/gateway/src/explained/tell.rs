@@ -262,17 +262,23 @@ fn records_of(refusal: &Refusal) -> Option<Inquiry> {
 
 /// When, and why where a reason is recorded.
 fn revoked(revocation: Option<&Revocation>) -> Inquiry {
-    let when = revocation.map_or_else(
-        || "; `handfast events` says when and by whom".to_owned(),
-        |revocation| format!(" {revocation}"),
-    );
-    inquiry("revoked", &format!("The gateway's records say that it was revoked{when}."))
+    let sentence = match revocation {
+        Some(_) => {
+            "The gateway's records say that it is revoked, and since when; `handfast events` has who did it."
+        }
+        None => {
+            "The gateway's records say that it is revoked; `handfast events` has when, and who did it."
+        }
+    };
+    inquiry("revoked", sentence).revoked(revocation)
 }
 
 fn inquiry(answer: &str, sentence: &str) -> Inquiry {
     Inquiry {
         means: Means::Records,
         answer: answer.to_owned(),
+        revoked_at: None,
+        revoked_for: None,
         signed_at: None,
         signed_by: Some("the gateway".to_owned()),
         good_until: None,
@@ -296,11 +302,13 @@ mod tests {
     #[test]
     fn the_records_word_on_a_revoked_certificate_has_its_time_and_its_reason_where_there_is_one() {
         let at = Timestamp::from_unix_secs(1_790_000_000);
-        let said = |reason| revoked(Some(&Revocation { at, reason })).sentence;
-        let when = at.to_string();
-        assert!(said(RevocationReason::Unspecified).ends_with(&format!("revoked on {when}.")));
+        let said = |reason| {
+            let inquiry = revoked(Some(&Revocation { at, reason }));
+            (inquiry.revoked_at, inquiry.revoked_for)
+        };
+        assert_eq!(said(RevocationReason::Unspecified), (Some(1_790_000_000), None));
         let stolen = said(RevocationReason::KeyCompromise);
-        assert!(stolen.ends_with(&format!("revoked on {when} (keyCompromise).")), "{stolen}");
-        assert!(revoked(None).sentence.contains("handfast events"));
+        assert_eq!(stolen, (Some(1_790_000_000), Some("keyCompromise".to_owned())));
+        assert!(revoked(None).sentence.contains("`handfast events` has when"));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use clock::Now;
+use clock::{Now, Timestamp};
 use explain::kept::{LiveKey, OpenSession};
 use explain::story::{KeyKind, Protocol};
 use front::{Info, VirtualServer};
@@ -27,8 +27,12 @@ pub(super) fn open_session(info: &Info, server: &VirtualServer, now: Now) -> Ope
     });
     OpenSession {
         protocol: Protocol::Tls,
-        keys: [traffic].into_iter().chain(resumption).collect(),
-        rules: rules(info, server),
+        // Where TLS ends behind the gateway, it has none of its keys.
+        keys: match server.passthrough {
+            true => Vec::new(),
+            false => [traffic].into_iter().chain(resumption).collect(),
+        },
+        rules: rules(info, server, wall_time(now, info.since)),
     }
 }
 
@@ -52,28 +56,29 @@ fn key(info: &Info, since: u64) -> LiveKey {
     }
 }
 
-fn rules(info: &Info, server: &VirtualServer) -> Vec<String> {
-    let closed = |what: &str, after: u32| {
-        seconds(after).map(|after| {
-            format!(
-                "by the settings of {} it is closed {what} {} s",
-                server.label(),
-                after.as_secs()
-            )
-        })
-    };
-    let until = info.until.map(|until| {
+/// By what it is closed, and when, so far as that stands fast; of several, which one counts.
+fn rules(info: &Info, server: &VirtualServer, since: Timestamp) -> Vec<String> {
+    let of = server.label();
+    let idle = seconds(server.idle_seconds).map(|silence| {
+        let silence = silence.as_secs();
         format!(
-            "if it still stands then, it is closed when the client's certificate ends, on {}",
-            until.to_seconds()
+            "it is closed when nothing has gone either way for {silence} s (`idle_seconds` of {of})"
         )
     });
-    let all = [
-        closed("after a silence of", server.idle_seconds),
-        closed("whatever it carries after", server.max_age_seconds),
-        until,
-    ];
-    all.into_iter().flatten().collect()
+    let age = seconds(server.max_age_seconds).map(|age| {
+        let at = since.after(age).whole_second();
+        let age = age.as_secs();
+        format!("it is closed on {at}, {age} s after it was let in, whatever it carries (`max_age_seconds` of {of})")
+    });
+    let right = info.until.map(|until| {
+        let until = until.whole_second();
+        format!("it is closed when the client's certificate ends, on {until}")
+    });
+    let mut all: Vec<String> = [idle, age, right].into_iter().flatten().collect();
+    if all.len() > 1 {
+        all.push(format!("of these {} ends, the first that comes counts", all.len()));
+    }
+    all
 }
 
 fn seconds(seconds: u32) -> Option<Duration> {

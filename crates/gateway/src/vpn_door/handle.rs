@@ -130,7 +130,7 @@ impl Door for VpnHandle {
             let life = self.server.life(number).await?;
             let keys = self.live_keys(&life);
             let ends = life.certificate_ends.map(|at| {
-                let at = Timestamp::from_wall(self.wall(at)).to_seconds();
+                let at = Timestamp::from_wall(self.wall(at));
                 format!("the session ends with the certificate that it was let in with, on {at}")
             });
             let rules = ends.into_iter().chain([settings(&life)]).collect();

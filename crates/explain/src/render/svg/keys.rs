@@ -41,7 +41,7 @@ pub(super) fn draw(canvas: &mut Canvas, keys: &[KeyLine]) {
         canvas.y,
         Anchor::Start,
         "q",
-        "A line across a bar: a renewal, or what is due. No right edge: its end was not seen.",
+        "A line across a bar: a renewal, or what is due. No edge: that beginning or end was not seen.",
     );
     if words::not_counted(keys).is_some() {
         canvas.y += LINE;
@@ -103,12 +103,19 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) -> u32 {
         }
     }
     let top = canvas.y + FONT / 2 + 1;
+    let is_earlier = key.is_of_an_earlier_session();
     let begins = key.born.or_else(|| key.uses.iter().map(|one| one.first).min());
     let last = |plan: Plan| plan.opens_until.or(plan.seals_until).or(plan.closes);
     let end = key.ends.or_else(|| key.plan.and_then(last));
     // Where its end was not seen it has no edge there: a key that nothing replaced may be in use yet.
     let used = key.uses.iter().map(|one| one.last).max();
     let seen = used.filter(|_| key.replaced_by.is_some()).map(|at| x(at, times));
+    if is_earlier {
+        canvas.shape(&format!(
+            r#"<path d="M{LEFT} {top}H{RIGHT}M{LEFT} {}H{RIGHT}" class="old"/>"#,
+            top + 2 * BAR
+        ));
+    }
     if let Some(begins) = begins {
         let to = end.map(|at| x(at, times)).or(seen).unwrap_or(RIGHT);
         outline(canvas, (x(begins, times), to), top, end.is_some());
@@ -170,6 +177,9 @@ fn outline(canvas: &mut Canvas, (from, to): (u32, u32), top: u32, is_closed: boo
 
 /// What the bars say, in words.
 fn life(key: &KeyLine) -> String {
+    if key.is_of_an_earlier_session() {
+        return format!("made {}; this handshake rests on it", words::EARLIER);
+    }
     let mut said = Vec::new();
     said.extend(key.born.map(|at| format!("made +{}", span(at))));
     said.extend(

@@ -18,8 +18,9 @@ const MOST_STEPS: usize = 200;
 pub(super) fn draw(canvas: &mut Canvas, story: &Story) {
     canvas.text(CLIENT, canvas.y, Anchor::Middle, "h", "client");
     canvas.text(SERVER, canvas.y, Anchor::Middle, "h", "server");
-    canvas.text(CLIENT, canvas.y + FONT + 4, Anchor::Middle, "q", &story.client);
-    canvas.text(SERVER, canvas.y + FONT + 4, Anchor::Middle, "q", &story.server);
+    let words::Headline { client, server, .. } = words::headline(story);
+    canvas.text(CLIENT, canvas.y + FONT + 4, Anchor::Middle, "q", client.unwrap_or_default());
+    canvas.text(SERVER, canvas.y + FONT + 4, Anchor::Middle, "q", server);
     canvas.y += 2 * FONT + 8;
     let top = canvas.y;
     for step in story.steps.iter().take(MOST_STEPS) {
@@ -52,15 +53,32 @@ fn row(canvas: &mut Canvas, step: &Step) {
         (_, Some(_)) => "a",
         (_, None) => "c",
     };
+    let head = |to: u32, tip: u32| {
+        let (top, bottom) = (y - 5, y + 5);
+        format!(r#"<polygon points="{to},{y} {tip},{top} {tip},{bottom}" class="head"/>"#)
+    };
+    let line = match words::is_at_one_side(step) {
+        true => String::new(),
+        false => format!(
+            r#"<line x1="{from}" y1="{y}" x2="{to}" y2="{y}" class="{class}"/>{}"#,
+            head(to, tip)
+        ),
+    };
+    let back = match step.both_ways {
+        true => head(from, CLIENT + SERVER - tip),
+        false => String::new(),
+    };
     canvas.shape(&format!(
-        r#"<g><title>{}</title><line x1="{from}" y1="{y}" x2="{to}" y2="{y}" class="{class}"/><polygon points="{to},{y} {tip},{} {tip},{}" class="head"/></g>"#,
-        markup(&format!("{}. {}: {}", step.number, step.title, step.sentence)),
-        y - 5,
-        y + 5
+        "<g><title>{}</title>{line}{back}</g>",
+        markup(&format!("{}. {}: {}", step.number, step.title, step.sentence))
     ));
-    let when = format!("{}. {}", step.number, span(step.at));
+    let when = match step.unmeasured {
+        true => format!("{}.", step.number),
+        false => format!("{}. {}", step.number, span(step.at)),
+    };
     canvas.text_in(CLIENT - 14, (10, y + 4), Anchor::Start, "q", &when);
     let lock = match (step.source, &step.key) {
+        (Source::Gap, _) if step.unmeasured => "not kept",
         (Source::Gap, _) => "not readable",
         (Source::Judged, _) if step.chapter == Chapter::Dropped => "dropped",
         (Source::Judged, _) => "not said",

@@ -3,6 +3,7 @@
 use clock::Timestamp;
 use explain::story::{Inquiry, Means};
 use names::RevocationReason;
+use pki::Revocation;
 
 use crate::show::standing::{Answer, Said, Source};
 
@@ -27,19 +28,25 @@ fn inquiry(said: &Said) -> Inquiry {
         Answer::None if said.stale => "stale",
         Answer::None => "none",
     };
-    Inquiry {
+    let revocation = said
+        .revoked_at
+        .map(|at| Revocation { at, reason: said.reason.unwrap_or(RevocationReason::Unspecified) });
+    let inquiry = Inquiry {
         means: match said.source {
             Source::Staple => Means::Staple,
             Source::Ocsp => Means::Ocsp,
             Source::Crl => Means::Crl,
         },
         answer: answer.to_owned(),
+        revoked_at: None,
+        revoked_for: None,
         signed_at: seconds(said.signed_at),
         signed_by: said.signer.clone(),
         good_until: seconds(said.next_update),
         asked_at: said.url.clone(),
         sentence: sentence(said),
-    }
+    };
+    inquiry.revoked(revocation.as_ref())
 }
 
 fn sentence(said: &Said) -> String {
@@ -50,12 +57,7 @@ fn sentence(said: &Said) -> String {
     };
     match (said.answer, &said.problem) {
         (Answer::Good, _) => format!("Not revoked, says the CA: {whom}."),
-        (Answer::Revoked, _) => {
-            let reason = said.reason.filter(|reason| *reason != RevocationReason::Unspecified);
-            let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-            let at = said.revoked_at.map_or_else(String::new, |at| format!(" since {at}"));
-            format!("Revoked{at}{reason}, says the CA: {whom}.")
-        }
+        (Answer::Revoked, _) => format!("Revoked, says the CA: {whom}."),
         (Answer::Unknown, _) => format!("The CA never gave a certificate that number: {whom}."),
         (Answer::None, problem) => {
             format!("No answer that counts: {}.", problem.as_deref().unwrap_or_default())
