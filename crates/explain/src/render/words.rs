@@ -448,7 +448,7 @@ pub(super) fn ends(key: &KeyLine, at: u64) -> String {
 fn opened_until(at: u64, in_flight: Option<u64>) -> String {
     match in_flight {
         Some(in_flight) => format!(
-            "the gateway reads packets under it until +{} at the latest ({STILL_OPENS}), and for {} once both sides have gone on to the key after the next",
+            "the gateway reads packets under it until +{} at the latest ({STILL_OPENS}); if both sides go on to the key after the next, for {} from then on",
             span(at),
             lasting(in_flight)
         ),
@@ -486,9 +486,13 @@ pub(super) fn seals_from(plan: &Plan, at: u64) -> String {
         }
         None => "a while after its handshake was over at the gateway".to_owned(),
     };
-    format!(
-        "{after}: the least of 5 s, `vpn.hand_window`, and half of `vpn.reneg_sec` if that is not 0"
-    )
+    // A key that no setting renews by its age has no end either.
+    match plan.seals_until {
+        Some(_) => {
+            format!("{after}: the least of 5 s, `vpn.hand_window` and half of `vpn.reneg_sec`")
+        }
+        None => format!("{after}: the lesser of 5 s and `vpn.hand_window`"),
+    }
 }
 
 /// The same of its renewal.

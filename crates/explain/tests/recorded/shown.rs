@@ -216,6 +216,22 @@ fn a_page_has_at_most_nine_parts_for_each_story_and_a_sentence_of_at_most_25_wor
 }
 
 #[test]
+fn what_is_said_of_a_tunnels_keys_is_in_sentences_of_at_most_25_words() {
+    let mut all: Vec<Stories> = captures().iter().map(|capture| tell(capture, given_key())).collect();
+    all.extend(told_by_others().into_iter().map(|(_, stories)| stories));
+    let mut count = 0;
+    for page in all.iter().map(render::html) {
+        let lives = page.lines().filter_map(|line| line.strip_prefix("<p>data"));
+        for sentence in lives.flat_map(|line| line.trim_end_matches("</p>").split(". ")) {
+            count += 1;
+            let words = sentence.split_whitespace().count();
+            assert!(words <= 25, "{words} words: {sentence}");
+        }
+    }
+    assert!(count > 80, "{count}");
+}
+
+#[test]
 fn a_conversation_of_any_order_has_nine_parts_too() {
     let mut story = tell(&folder().join("tls1_3-p256.pcap"), Keys::default()).stories.remove(0);
     let steps = story.steps.clone();
