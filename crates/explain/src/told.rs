@@ -92,7 +92,7 @@ const VPN: &[Told] = &[
     },
     Told {
         told: "The server accepts or drops it by that signature, which is cheap, so that floods cost little.",
-        correction: "It drops without an answer what the code does not fit, and lets the client repeat a number first, so that invented addresses get no further.",
+        correction: "It drops without an answer what the code does not fit. Over UDP it also has the client repeat a number first, so that invented addresses get no further.",
         unseen: "It drops without an answer what the code does not fit. No answer is seen here, which has other causes too.",
         kinds: &[Kind::ServerReset],
         by: Some(Side::Server),

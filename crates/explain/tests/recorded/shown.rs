@@ -217,7 +217,8 @@ fn a_page_has_at_most_nine_parts_for_each_story_and_a_sentence_of_at_most_25_wor
 
 #[test]
 fn what_is_said_of_a_tunnels_keys_is_in_sentences_of_at_most_25_words() {
-    let mut all: Vec<Stories> = captures().iter().map(|capture| tell(capture, given_key())).collect();
+    let mut all: Vec<Stories> =
+        captures().iter().map(|capture| tell(capture, given_key())).collect();
     all.extend(told_by_others().into_iter().map(|(_, stories)| stories));
     let mut count = 0;
     for page in all.iter().map(render::html) {
