@@ -161,7 +161,7 @@ impl Prelude {
             _ => {}
         }
         let line = text.lines().find(|line| !line.is_empty())?;
-        let mut words = line.split(|letter: char| letter == ' ' || letter == '-');
+        let mut words = line.split([' ', '-']);
         let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let is_number = first.len() == 3 && first.bytes().all(|byte| byte.is_ascii_digit());
         let number = if is_number { first } else { second };

@@ -226,6 +226,7 @@ pub enum Kind {
     OwnPacketDropped,
     ConnectionsWaited,
     Missing,
+    NotCaptured,
     Unreadable,
 }
 

@@ -131,7 +131,7 @@ pub(crate) enum Detail {
     DataCipher(String),
     /// What words before TLS are for.
     Clear(Said),
-    /// A gap where nothing was kept.
+    /// A gap where nothing was kept, or captured.
     Unkept {
         /// The part that it stands in, where that does not follow from what stands around it.
         stands_in: Option<Chapter>,

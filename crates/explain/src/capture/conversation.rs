@@ -39,11 +39,13 @@ impl Reading {
 pub(super) struct OverUdp {
     ends: Ends,
     session: Box<Session>,
+    /// The time of the last datagram.
+    last: u64,
 }
 
 impl OverUdp {
     pub(super) fn new(ends: Ends, reading: &Reading) -> Self {
-        Self { ends, session: Box::new(reading.session()) }
+        Self { ends, session: Box::new(reading.session()), last: 0 }
     }
 
     pub(super) fn take_opened(&mut self) -> (Vec<TunnelPacket>, Opened) {
@@ -51,6 +53,7 @@ impl OverUdp {
     }
 
     pub(super) fn packet(&mut self, chunk: Chunk<'_>) {
+        self.last = chunk.at;
         self.session.datagram(chunk);
     }
 
@@ -58,7 +61,8 @@ impl OverUdp {
         self.session.is_over_with(datagram)
     }
 
-    pub(super) fn story(&self) -> Option<Story> {
+    pub(super) fn story(mut self) -> Option<Story> {
+        self.session.end(self.last);
         tell(&Told {
             transport: "udp",
             client: self.ends.client.clone(),
@@ -157,9 +161,13 @@ impl OverTcp {
     }
 
     fn lost(&mut self, chunk: &Chunk<'_>) {
-        if let Speech::Tls(tls) = &mut self.speech {
-            let (connection, facts) = &mut **tls;
-            keep(connection.lost(&(*chunk).into()), facts);
+        match &mut self.speech {
+            Speech::Tls(tls) => {
+                let (connection, facts) = &mut **tls;
+                keep(connection.lost(&(*chunk).into()), facts);
+            }
+            Speech::OpenVpn(framed) => framed.lost(&(*chunk).into()),
+            Speech::Unknown(_) | Speech::Clear(_) | Speech::Other => {}
         }
     }
 

@@ -9,7 +9,7 @@ use super::Known;
 use super::conversation::{Ends, OverTcp, OverUdp, Reading};
 use super::endpoint::Endpoint;
 use super::frames::Frame;
-use super::layers::{Carried, Carrier, carried};
+use super::layers::{Carried, Carrier, carried, is_fragment};
 use crate::openvpn::{Opened, Session, TunnelPacket};
 use crate::place::{Chunk, Side};
 use crate::story::{LeftOut, Stories, Story, VERSION};
@@ -22,6 +22,7 @@ pub(super) const MOST_OTHERS: usize = 4_096;
 const TOO_MANY: &str = "more conversations than are told of one file";
 const NEITHER: &str = "neither TLS nor OpenVPN from its first byte";
 const ELSEWHERE: &str = "neither end is the one that was asked for";
+const IN_PIECES: &str = "pieces of IP packets that were cut on their way (fragments), which are not put together here; frames";
 const BEGAN_BEFORE: &str = "it began before the capture did";
 
 /// Both addresses, the lower first, and whether it is TCP.
@@ -37,6 +38,8 @@ pub(super) struct Flows {
     others: BTreeMap<Pair, &'static str>,
     stories: Vec<Story>,
     uncounted: u64,
+    /// Frames with a piece of a packet.
+    pieces: u64,
     opened: Vec<TunnelPacket>,
     counts: Opened,
 }
@@ -53,6 +56,7 @@ impl Flows {
             others: BTreeMap::new(),
             stories: Vec::new(),
             uncounted: 0,
+            pieces: 0,
             opened: Vec::new(),
             counts: Opened::default(),
         }
@@ -79,7 +83,10 @@ impl Flows {
     }
 
     pub(super) fn frame(&mut self, frame: &Frame<'_>) {
-        let Some(carried) = carried(frame.link, frame.bytes) else { return };
+        let Some(carried) = carried(frame.link, frame.bytes) else {
+            self.pieces += u64::from(is_fragment(frame.link, frame.bytes));
+            return;
+        };
         if self.only.is_some_and(|only| !only.is_of(&carried)) {
             let tcp = carried.kind != Carrier::Udp;
             return self.other(pair(&carried, tcp), ELSEWHERE);
@@ -213,7 +220,8 @@ impl Flows {
         let count = |why: &str| self.others.values().filter(|have| **have == why).count() as u64;
         let all = [NEITHER, BEGAN_BEFORE, TOO_MANY, ELSEWHERE].map(|why| (why, count(why)));
         let more = ("so many that they were not looked at any more; packets", self.uncounted);
-        let all = all.into_iter().chain([more]).filter(|(_, count)| *count > 0);
+        let all =
+            all.into_iter().chain([more, (IN_PIECES, self.pieces)]).filter(|(_, count)| *count > 0);
         all.map(|(reason, count)| LeftOut { reason: reason.to_owned(), count }).collect()
     }
 }

@@ -28,18 +28,15 @@ pub(super) enum Carrier {
     Tcp { sequence: u32, acknowledged: Option<u32>, syn: bool, fin: bool, rst: bool },
 }
 
-/// What a frame carries; none if that is neither UDP nor TCP over IP, or a later fragment.
+/// Whether a frame has a piece of an IP packet that was cut on its way.
+pub(super) fn is_fragment(link: Linktype, frame: &[u8]) -> bool {
+    let net = sliced(link, frame).and_then(|sliced| sliced.net);
+    net.and_then(|net| Some(net.ip_payload_ref()?.fragmented)).unwrap_or(false)
+}
+
+/// What a frame carries; none if that is neither UDP nor TCP over IP, or a fragment.
 pub(super) fn carried(link: Linktype, frame: &[u8]) -> Option<Carried<'_>> {
-    let sliced = match link {
-        Linktype::ETHERNET => LaxSlicedPacket::from_ethernet(frame).ok()?,
-        Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => LaxSlicedPacket::from_ip(frame).ok()?,
-        Linktype::NULL | Linktype::LOOP => {
-            LaxSlicedPacket::from_ip(frame.get(LOOPBACK_HEADER..)?).ok()?
-        }
-        Linktype::LINUX_SLL => LaxSlicedPacket::from_ip(frame.get(COOKED_HEADER..)?).ok()?,
-        COOKED_2 => LaxSlicedPacket::from_ip(frame.get(COOKED_HEADER_2..)?).ok()?,
-        _ => return None,
-    };
+    let sliced = sliced(link, frame)?;
     let (source, destination): (IpAddr, IpAddr) = match sliced.net? {
         LaxNetSlice::Ipv4(ip) => {
             (ip.header().source_addr().into(), ip.header().destination_addr().into())
@@ -65,6 +62,19 @@ pub(super) fn carried(link: Linktype, frame: &[u8]) -> Option<Carried<'_>> {
     let from = SocketAddr::new(source, ports.0);
     let to = SocketAddr::new(destination, ports.1);
     Some(Carried { from, to, kind, payload, offset: offset(frame, payload) })
+}
+
+fn sliced(link: Linktype, frame: &[u8]) -> Option<LaxSlicedPacket<'_>> {
+    match link {
+        Linktype::ETHERNET => LaxSlicedPacket::from_ethernet(frame).ok(),
+        Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => LaxSlicedPacket::from_ip(frame).ok(),
+        Linktype::NULL | Linktype::LOOP => {
+            LaxSlicedPacket::from_ip(frame.get(LOOPBACK_HEADER..)?).ok()
+        }
+        Linktype::LINUX_SLL => LaxSlicedPacket::from_ip(frame.get(COOKED_HEADER..)?).ok(),
+        COOKED_2 => LaxSlicedPacket::from_ip(frame.get(COOKED_HEADER_2..)?).ok(),
+        _ => None,
+    }
 }
 
 /// Where a part of a frame begins. An empty part may stand anywhere.

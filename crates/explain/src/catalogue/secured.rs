@@ -264,6 +264,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         readable: Readable::NotKnown,
         section: "RFC 9293, 3.4",
     },
+    Entry {
+        kind: Kind::NotCaptured,
+        name: "not_captured",
+        chapter: Chapter::Knock,
+        title: "Not in this capture",
+        sentence: "The numbers of this side's messages show that it said more: what stood here is not in this capture.",
+        terms: &[(
+            "message id",
+            "the number of a control message, by which its receiver puts it in order and confirms it",
+        )],
+        proves: "Nothing.",
+        leaves_open: "What was said here. What stands behind it is read on, as far as it can be understood without.",
+        readable: Readable::NotKnown,
+        section: "OpenVPN protocol, reliability layer",
+    },
     UNREADABLE,
 ];
 

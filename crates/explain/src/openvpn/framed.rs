@@ -38,6 +38,11 @@ impl Framed {
         }
     }
 
+    /// Bytes of this side were not captured, so that nobody knows where its next packet begins.
+    pub(crate) fn lost(&mut self, seen: &Seen<'_>) {
+        self.session.lost(seen);
+    }
+
     fn queue(&mut self, side: Side) -> &mut Queue {
         match side {
             Side::Client => &mut self.client,

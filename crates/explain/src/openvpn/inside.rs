@@ -36,15 +36,21 @@ impl Inside {
             Side::Server => std::mem::replace(&mut self.server_key, true),
         };
         match (had, from) {
-            (false, Side::Client) => client_key(content).into_iter().collect(),
-            (false, Side::Server) => server_key(content).into_iter().collect(),
-            (true, _) => {
-                let messages: Vec<ControlMessage> =
-                    message::parse(content).into_iter().flatten().collect();
-                messages.iter().for_each(|message| self.agree(message));
-                messages.into_iter().map(said).collect()
+            // The key message itself may be missing.
+            (false, Side::Client) => {
+                client_key(content).map_or_else(|| self.messages(content), one)
             }
+            (false, Side::Server) => {
+                server_key(content).map_or_else(|| self.messages(content), one)
+            }
+            (true, _) => self.messages(content),
         }
+    }
+
+    fn messages(&mut self, content: &[u8]) -> Vec<Said> {
+        let messages: Vec<ControlMessage> = message::parse(content).into_iter().flatten().collect();
+        messages.iter().for_each(|message| self.agree(message));
+        messages.into_iter().map(said).collect()
     }
 }
 
@@ -54,6 +60,10 @@ impl Inside {
             self.agreed = self.agreed.or_else(|| Agreed::of(&part.options));
         }
     }
+}
+
+fn one(said: Said) -> Vec<Said> {
+    vec![said]
 }
 
 fn client_key(content: &[u8]) -> Option<Said> {

@@ -2,18 +2,23 @@
 //!
 //! What is kept is bounded by the window that receivers of this protocol have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use crate::place::{Place, Seen, Side};
 
 /// The largest window of any receiver.
-const WINDOW: u32 = 12;
+const WINDOW: usize = 12;
 
 /// One direction of one generation of keys.
 #[derive(Default)]
 pub(super) struct Order {
     next: u32,
     waiting: BTreeMap<u32, Owned>,
+    /// What the other side has confirmed and was not observed.
+    confirmed: BTreeSet<u32>,
+    /// Whether anything of this side was observed: of one that is not there at all, no message is missed.
+    is_heard: bool,
     is_over: bool,
 }
 
@@ -40,6 +45,7 @@ impl Order {
     /// Nothing is put in order any more.
     pub(super) fn rest(&mut self) {
         self.waiting.clear();
+        self.confirmed.clear();
         self.is_over = true;
     }
 
@@ -59,7 +65,7 @@ impl Order {
 
     /// Holds a message that came before an earlier one.
     pub(super) fn wait(&mut self, id: u32, payload: &Seen<'_>) {
-        if self.is_over || self.had(id) || id - self.next >= WINDOW {
+        if self.is_over || self.had(id) || self.waiting.len() >= WINDOW {
             return;
         }
         let (bytes, places) = (payload.bytes.to_vec(), payload.places.clone());
@@ -71,6 +77,34 @@ impl Order {
         let message = self.waiting.remove(&self.next)?;
         self.step();
         Some(message)
+    }
+
+    /// A packet of this side was observed, whatever it carries.
+    pub(super) fn heard(&mut self) {
+        self.is_heard = true;
+    }
+
+    /// The other side has received this message.
+    pub(super) fn confirm(&mut self, id: u32) {
+        if !self.is_over && !self.had(id) && self.confirmed.len() < WINDOW {
+            self.confirmed.insert(id);
+        }
+    }
+
+    /// The first messages, in a row, that arrived and were not observed: they don't come any more.
+    pub(super) fn missed(&mut self) -> Option<RangeInclusive<u32>> {
+        let first = self.next;
+        while self.is_heard && self.confirmed.remove(&self.next) {
+            self.step();
+        }
+        (self.next > first).then(|| first..=self.next - 1)
+    }
+
+    /// The messages before the first one that waits, where nothing comes any more.
+    pub(super) fn missed_at_the_end(&mut self) -> Option<RangeInclusive<u32>> {
+        let first = self.next;
+        self.next = *self.waiting.keys().next()?;
+        (self.next > first).then(|| first..=self.next - 1)
     }
 
     fn step(&mut self) {

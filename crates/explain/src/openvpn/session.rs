@@ -1,5 +1,7 @@
 //! One OpenVPN session, from the client's first packet on.
 
+mod missed;
+
 use std::sync::Arc;
 
 use wire::control::{ControlHeader, ControlPacket};
@@ -13,7 +15,7 @@ use super::order::Order;
 use super::packets::{Opened as OpenedData, Openers, Opening, TunnelPacket};
 use super::wrapping::{Form, Keys, Opened, encrypted, envelope_of_sealed};
 use crate::catalogue::Kind;
-use crate::fact::{Fact, Facts, KeyName};
+use crate::fact::{Detail, Fact, Facts, KeyName};
 use crate::field::Field;
 use crate::key_log::KeyLog;
 use crate::place::{Chunk, Seen, Side};
@@ -228,6 +230,8 @@ impl Session {
         if opened.wrapping == Wrapping::Wrong {
             return self.wrong(seen, &opened);
         }
+        self.begin_generation(&opened.packet);
+        self.confirm(seen, &opened.packet);
         self.knock(seen, &opened, again);
         self.stream(seen, &opened.packet);
     }
@@ -546,7 +550,7 @@ fn fact(seen: &Seen<'_>, kind: Kind, fields: Vec<Field>, source: Source, handsha
         key: None,
         handshake,
         source,
-        detail: crate::fact::Detail::None,
+        detail: Detail::None,
     }
 }
 

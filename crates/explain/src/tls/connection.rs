@@ -93,11 +93,18 @@ impl Connection {
         if lane.told.broken {
             return events;
         }
-        lane.stream.push_seen(seen);
+        let begins = if lane.seeks { record_in(seen.bytes) } else { Some(0) };
+        let Some(begins) = begins else { return events };
+        lane.seeks = false;
+        lane.stream.push_seen(&seen.tail(seen.bytes.len() - begins));
         while !self.lane(seen.from).told.broken
             && let Some(record) = self.next_record(seen.from)
         {
             let Some((header, content, basis)) = record else {
+                if self.lane(seen.from).told.torn {
+                    self.torn(seen.from);
+                    break;
+                }
                 let speech = self.other_speech(seen.from);
                 let fields = speech.map(|speech| Field::text(SPEAKS, speech));
                 events.extend(self.break_lane(seen, Kind::Unreadable, fields));
@@ -132,6 +139,15 @@ impl Connection {
     /// Bytes of this side were not captured: what comes after them can't be told.
     pub(crate) fn lost(&mut self, seen: &Seen<'_>) -> Vec<Event> {
         self.break_lane(seen, Kind::Missing, None)
+    }
+
+    /// A part of this side's stream was not observed, nobody knows how long: it is read on from where a record begins.
+    pub(crate) fn torn(&mut self, side: Side) {
+        let lane = self.lane(side);
+        lane.stream.clear();
+        lane.messages.clear();
+        (lane.told.torn, lane.seeks) = (true, true);
+        self.handshake.torn();
     }
 
     /// What a side speaks that begins with something else than TLS, where that is known.
@@ -188,7 +204,9 @@ impl Connection {
     ) {
         if header[0] == CHANGE_CIPHER_SPEC {
             events.push(Event::Fact(self.change_cipher_spec(met)));
-        } else if self.is_unchosen(met.from, header[0], &content) {
+        } else if self.is_unchosen(met.from, header[0], &content)
+            || (header[0] == APPLICATION_DATA && self.lane(met.from).lacks_its_change())
+        {
             self.tell_sealed(met, events);
         } else if header[0] == APPLICATION_DATA && !self.lane(met.from).sealed {
             self.early(met, events);
@@ -203,7 +221,7 @@ impl Connection {
     /// Whether a record is encrypted by what was agreed on in a hello that is not in this capture.
     fn is_unchosen(&mut self, from: Side, kind: u8, content: &[u8]) -> bool {
         let peer = &self.lane(from.peer()).told;
-        let is_heard = peer.heard && !peer.broken;
+        let is_heard = peer.heard && !peer.broken && !self.handshake.is_torn();
         if is_heard || self.handshake.has_chosen() {
             return false;
         }
@@ -257,6 +275,11 @@ impl Connection {
         let mut content = Zeroizing::new(content);
         let lane = self.lane(met.from);
         let met = Met { key: lane.key, ..met };
+        let met = match lane.told.torn {
+            true => Met { key: self.key_behind_a_hole(met.from, header, &content), ..met },
+            false => met,
+        };
+        let lane = self.lane(met.from);
         let opened = lane.opener.as_mut().and_then(|opener| opener.open(header, &mut content));
         match opened {
             Some((kind, content)) => {
@@ -286,6 +309,24 @@ impl Connection {
         let fields = vec![Field::text("reason", self.handshake.why_sealed())];
         let gap = self.handshake.fact(met, Kind::ApplicationData, fields);
         events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
+    }
+
+    /// Behind a hole a record may be some numbers further on, or under the key that comes after the one before it.
+    fn key_behind_a_hole(
+        &mut self,
+        from: Side,
+        header: [u8; RECORD_HEADER],
+        content: &[u8],
+    ) -> Option<KeyName> {
+        let lane = match from {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        };
+        let fits = lane.opener.as_mut().is_some_and(|opener| opener.finds(header, content));
+        if !fits {
+            self.handshake.skip_to_traffic(from, lane, |opener| opener.finds(header, content));
+        }
+        lane.key
     }
 
     /// Once for each side.
@@ -392,6 +433,21 @@ impl Connection {
             key: met.key,
         }));
     }
+}
+
+/// Where a record begins behind a hole: one stands there whole, with another behind it, or goes on beyond these bytes. By
+/// chance that is so at one place of a hundred thousand.
+fn record_in(bytes: &[u8]) -> Option<usize> {
+    let begins = |at: usize| {
+        let header = bytes.get(at..at + RECORD_HEADER)?;
+        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+        let known = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&header[0]);
+        let is_header = known && header[1] == 3 && header[2] <= 3 && length <= LONGEST_RECORD;
+        is_header.then_some(at + RECORD_HEADER + length)
+    };
+    (0..bytes.len()).find(|at| {
+        begins(*at).is_some_and(|next| next + RECORD_HEADER > bytes.len() || begins(next).is_some())
+    })
 }
 
 /// Whether a record holds one whole message of this kind.

@@ -32,6 +32,9 @@ const OTHER_SIDE: &str = "the other side, or its hello, is not in this capture";
 pub(crate) const NOT_OPENED: &str =
     "records of this cipher suite, or of this version, are not opened here";
 
+/// The same where another part of it was lost.
+const TORN: &str = "what is needed to open it is not in this capture";
+
 /// What was checked before by whoever tells a handshake, so that it need not be calculated again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Checked {
@@ -56,6 +59,8 @@ pub(super) struct Handshake {
     client_certificate: Option<Vec<u8>>,
     /// Signatures that are checked yet.
     proofs: u8,
+    /// A part of what was said was not observed.
+    torn: bool,
 }
 
 /// What is remembered of a ClientHello.
@@ -95,7 +100,18 @@ impl Handshake {
             server_certificate: None,
             client_certificate: None,
             proofs: MOST_PROOFS,
+            torn: false,
         }
+    }
+
+    /// A part of what was said was not observed, so that nothing is calculated over all of it.
+    pub(super) fn torn(&mut self) {
+        self.transcript = Transcript::given_up();
+        self.torn = true;
+    }
+
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn
     }
 
     /// Lets go of all but what keys are made from.
@@ -154,6 +170,7 @@ impl Handshake {
             Some(Chosen { suite: None, .. }) => NOT_OPENED,
             _ if self.log.is_empty() => "no key log was given",
             _ if self.client.is_none() => OTHER_SIDE,
+            _ if self.torn => TORN,
             _ => "the key log has no key that opens it",
         }
     }
@@ -415,7 +432,8 @@ impl Handshake {
                 Side::Client => all.client_certificate.as_ref(),
             };
             let certificate = certificate.ok_or(proof::NOT_SHOWN)?;
-            let transcript = all.transcript.whole().ok_or(proof::TOO_LONG)?;
+            let unknown = if all.torn { proof::TORN } else { proof::TOO_LONG };
+            let transcript = all.transcript.whole().ok_or(unknown)?;
             match &all.chosen {
                 Some(chosen @ Chosen { suite, .. }) if chosen.is_new() => {
                     let hash = suite.ok_or(proof::TOO_LONG)?.hash();
@@ -445,6 +463,30 @@ impl Handshake {
             self.begin(lane, label);
         }
         fact
+    }
+
+    /// Where the message that ends its handshake key is missing, a side goes on under its traffic key.
+    pub(super) fn skip_to_traffic(
+        &self,
+        of: Side,
+        lane: &mut Lane,
+        fits: impl Fn(&mut Opener) -> bool,
+    ) {
+        if !self.is_new() || lane.told.finished {
+            return;
+        }
+        let label = match of {
+            Side::Client => Label::ClientTraffic,
+            Side::Server => Label::ServerTraffic,
+        };
+        let (opener, secret) = (lane.opener.take(), lane.secret.take());
+        self.begin(lane, label);
+        if lane.opener.as_mut().is_some_and(fits) {
+            lane.told.finished = true;
+            lane.key = Some(KeyName::Traffic { handshake: self.number, of, update: 0 });
+        } else {
+            (lane.opener, lane.secret) = (opener, secret);
+        }
     }
 
     fn expected_finished(&self, from: Side, lane: &Lane) -> Option<Vec<u8>> {

@@ -17,6 +17,8 @@ pub(super) struct Lane {
     pub(super) secret: Option<Secret>,
     pub(super) key: Option<KeyName>,
     pub(super) told: Told,
+    /// A part of it was not observed, so that what comes next may begin in the middle of a record.
+    pub(super) seeks: bool,
     /// The head of a web server's answer, while it comes.
     pub(super) head: Option<Head>,
 }
@@ -32,6 +34,8 @@ pub(super) struct Told {
     /// It changed its cipher before any ServerHello was seen.
     pub(super) changed: bool,
     pub(super) finished: bool,
+    /// A part of it was not observed, and what came behind that is read.
+    pub(super) torn: bool,
     pub(super) data_under: Option<Option<KeyName>>,
 }
 
@@ -50,6 +54,11 @@ impl Lane {
         self.stream.clear();
         self.messages.clear();
         self.told.broken = true;
+    }
+
+    /// Whether what changed its cipher is in a part that was not observed.
+    pub(super) fn lacks_its_change(&self) -> bool {
+        self.told.torn && !self.sealed
     }
 
     /// What came out of a record in the clear stands at its place; what was encrypted stands for all of it.

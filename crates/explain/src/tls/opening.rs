@@ -93,6 +93,9 @@ pub(crate) struct Opener {
     sequence: u64,
 }
 
+/// The most records that are thought to be missing in one hole.
+const MOST_MISSED: u64 = 32;
+
 enum Key {
     Aead(Aead),
     Blocks(Box<Blocks>),
@@ -167,6 +170,17 @@ impl Opener {
         let key = LessSafeKey::new(UnboundKey::new(aead, key).ok()?);
         let key = Key::Aead(Aead { key, iv: iv.try_into().ok()?, form });
         Some(Opener { key, sequence: 0 })
+    }
+
+    /// Goes on to the number that this record has, where a few may be missing before it; false if there is none.
+    pub(crate) fn finds(&mut self, header: [u8; 5], record: &[u8]) -> bool {
+        let first = self.sequence;
+        let found = (first..first.saturating_add(MOST_MISSED)).find(|sequence| {
+            self.sequence = *sequence;
+            self.open(header, &mut Zeroizing::new(record.to_vec())).is_some()
+        });
+        self.sequence = found.unwrap_or(first);
+        found.is_some()
     }
 
     /// The kind of content and the content of a record, which is opened where it stands. One that fails doesn't count.

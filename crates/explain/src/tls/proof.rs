@@ -218,4 +218,5 @@ const LONG_KEY: &str = "an RSA key of more than 8192 bits";
 const NOT_CALCULATED: &str = "this scheme is not calculated here with a key of this kind";
 pub(super) const NOT_SHOWN: &str = "the certificate with its key was not seen";
 pub(super) const TOO_LONG: &str = "what it is over is too long, or not known";
+pub(super) const TORN: &str = "a part of what it is over is not in this capture";
 pub(super) const TOO_MANY: &str = "more signatures than an honest handshake has";

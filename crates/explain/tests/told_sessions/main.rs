@@ -15,6 +15,7 @@ mod gaps;
 mod hostile;
 mod kept;
 mod meeting;
+mod not_captured;
 mod offloaded;
 mod one_sided;
 mod open_data;
@@ -173,6 +174,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
         }
     }
     told.extend(entries(&with_a_hole()));
+    told.extend(entries(&not_captured::without_a_hello()));
     told.extend(entries(&with_nonsense()));
     told.extend(entries(&with_what_is_rare()));
     told.extend(entries(&with_a_word_of_the_server()));

@@ -282,10 +282,15 @@ impl Meeting {
 
     /// As a capture program would have written it, without Ethernet.
     pub(crate) fn pcap(&self) -> Vec<u8> {
+        self.pcap_of(&self.packets)
+    }
+
+    /// The same of these packets alone.
+    pub(crate) fn pcap_of(&self, packets: &[(u64, Side, Vec<u8>)]) -> Vec<u8> {
         let mut file = vec![
             0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0,
         ];
-        for (at, from, bytes) in &self.packets {
+        for (at, from, bytes) in packets {
             let ends = [([192, 0, 2, 7], 40_000u16), ([192, 0, 2, 1], 1194)];
             let (source, destination) =
                 if *from == Side::Client { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
