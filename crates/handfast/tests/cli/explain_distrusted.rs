@@ -182,6 +182,32 @@ fn a_server_that_falls_silent_or_hangs_up_in_the_handshake_is_no_success() {
     assert!(ran.out.contains("(silent_in_handshake; by: nobody refused)"), "{}", ran.out);
 }
 
+#[test]
+fn a_server_that_cuts_the_connection_off_is_told_as_that_and_one_that_is_silent_by_how_long() {
+    let cli = Cli::new();
+    for _ in 0..5 {
+        let cuts = cutting();
+        let ran = cli.run(&format!("explain tls 127.0.0.1:{cuts} --short"));
+        assert_eq!(ran.code, 11, "{ran:?}");
+        assert!(ran.out.contains("(connection_reset; by: server)"), "{}", ran.out);
+    }
+    let silent = listening(Duration::from_secs(20));
+    let said = cli.fails(12, &format!("explain tls smtp://127.0.0.1:{silent}"));
+    assert!(said.contains("cause: it was silent for 5 s\nhint: "), "{said}");
+    assert!(!said.contains("os error"), "{said}");
+}
+
+/// A server that leaves the first words unread, which makes a reset of its goodbye.
+fn cutting() -> u16 {
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = door.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let Ok((peer, _)) = door.accept() else { return };
+        let _ = peer.peek(&mut [0]);
+    });
+    port
+}
+
 /// A server that hears the first words and says nothing for so long.
 fn listening(silence: Duration) -> u16 {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();

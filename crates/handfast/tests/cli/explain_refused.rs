@@ -58,7 +58,10 @@ fn starttls_that_is_not_offered_or_refused_is_a_story_with_the_servers_words() {
     let stripped = cli.run(&format!("explain tls smtp://127.0.0.1:{port} --short"));
     assert_eq!(stripped.code, 11, "{stripped:?}");
     let said = flat(&stripped.out);
-    assert!(said.starts_with("A TLS HANDSHAKE, REFUSED: STARTTLS NOT OFFERED"), "{said}");
+    assert!(
+        said.starts_with("A CONNECTION ON WHICH TLS DID NOT BEGIN, REFUSED: STARTTLS NOT OFFERED"),
+        "{said}"
+    );
     assert!(said.contains("\"250-mail.test / 250-SIZE 1000 / 250 HELP\""), "{said}");
     assert!(said.contains("Turn TLS on there"), "{said}");
 

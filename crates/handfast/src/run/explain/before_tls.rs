@@ -12,6 +12,7 @@ use explain::story::Story;
 use starttls::{Fault, Step, Upgrade};
 use uplink::Target;
 
+use super::super::standing::{LIMIT, is_cut};
 use super::tap::Tap;
 
 /// Why TLS does not begin, and what the server said last.
@@ -62,10 +63,22 @@ fn talk(upgrade: &mut Upgrade, tap: &mut Tap, heard: &mut Vec<u8>) -> io::Result
 pub(super) fn story(target: &Target, mut tap: Tap, over: Over) -> Result<Story, Failure> {
     let silent = match &over.why {
         Why::Said(fault) => nothing(target).caused_by(fault),
-        Why::Broke(error) => nothing(target).caused_by(error).hint(OTHER_PORT),
+        Why::Broke(error) => without_a_word(target, error),
     };
     tap.record.live.over(over.verdict());
     tap.record.live.story(Speech::Tls, KeyLog::default()).ok_or(silent)
+}
+
+/// Of a server that took the connection and said nothing in it.
+pub(super) fn without_a_word(target: &Target, error: &io::Error) -> Failure {
+    if is_silence(error) {
+        let cause = format!("it was silent for {} s", LIMIT.as_secs());
+        return nothing(target).because(cause).hint(OTHER_PORT);
+    }
+    if is_cut(error) {
+        return nothing(target).because("it cut the connection off at once").hint(OTHER_PORT);
+    }
+    nothing(target).caused_by(error).hint(OTHER_PORT)
 }
 
 fn nothing(target: &Target) -> Failure {
@@ -79,6 +92,10 @@ impl Over {
             Why::Broke(error) if is_silence(error) => {
                 let what = "the server says no more, and TLS has not begun";
                 ("silent_before_tls", None, what.to_owned(), OTHER_PORT)
+            }
+            Why::Broke(error) if is_cut(error) => {
+                let what = "the server cut the connection off before TLS began".to_owned();
+                ("broken_before_tls", Some(Side::Server), what, "the server's own log says more")
             }
             Why::Broke(error) => {
                 let what = format!("the connection broke before TLS began: {error}");

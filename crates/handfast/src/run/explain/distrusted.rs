@@ -194,7 +194,15 @@ fn some(presented: &[String]) -> String {
 fn plain(presented: &str) -> String {
     let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     let name = inner.unwrap_or(presented).trim_matches('"');
-    name.chars().take(LONGEST_NAME).filter(|letter| *letter != '`').collect()
+    // Whoever read it writes an address of IPv6 with a leading zero.
+    let address = name.parse::<std::net::IpAddr>().ok().map(|address| address.to_string());
+    address
+        .as_deref()
+        .unwrap_or(name)
+        .chars()
+        .take(LONGEST_NAME)
+        .filter(|letter| *letter != '`')
+        .collect()
 }
 
 fn revoked(said: &Said) -> Wrong {
@@ -237,6 +245,7 @@ mod tests {
             names(&["DnsName(\"localhost\")", "IpAddress(127.0.0.1)"]),
             "localhost, 127.0.0.1"
         );
+        assert_eq!(names(&["IpAddress(0::1)", "IpAddress(2001:db8::7)"]), "::1, 2001:db8::7");
         assert_eq!(names(&["a", "b", "c", "d", "e", "f"]), "a, b, c, d and 2 more");
         assert_eq!(plain(&format!("DnsName(\"`{}\")", "x".repeat(500))).len(), LONGEST_NAME - 1);
     }

@@ -37,6 +37,11 @@ impl Record {
         }
     }
 
+    /// Whether nothing was said yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts == 0
+    }
+
     /// One of the two said this, at this microsecond since 1970.
     pub(super) fn said(&mut self, at: u64, from: Side, bytes: &[u8]) {
         self.begin(at);

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use clock::{Clock as _, SystemClock};
 use explain::Side;
 
+use super::super::standing::is_cut;
 use super::record::Record;
 
 /// A socket that keeps what goes through it.
@@ -37,7 +38,13 @@ impl Read for Tap {
 
 impl Write for Tap {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.socket.write(bytes)?;
+        let written = self.socket.write(bytes);
+        // Whether a server that cuts the connection off at once does so a moment before the first words or behind them is
+        // chance: they are told all the same.
+        if written.as_ref().is_err_and(is_cut) && self.record.is_empty() {
+            self.keep(Side::Client, bytes);
+        }
+        let length = written?;
         if length == 0 {
             return Ok(0);
         }
@@ -47,5 +54,37 @@ impl Write for Tap {
 
     fn flush(&mut self) -> io::Result<()> {
         self.socket.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use explain::KeyLog;
+    use explain::live::Speech;
+
+    use super::*;
+
+    #[test]
+    fn the_first_words_to_a_server_that_has_cut_the_connection_off_are_told() {
+        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut socket = TcpStream::connect(door.local_addr().unwrap()).unwrap();
+        let (peer, _) = door.accept().unwrap();
+        // What is not read when a socket is closed makes a reset of it.
+        socket.write_all(b"x").unwrap();
+        peer.peek(&mut [0]).unwrap();
+        drop(peer);
+        std::thread::sleep(Duration::from_millis(100));
+        let record = Record::new("tcp", &super::super::kept::Kept::default());
+        let mut tap = Tap { socket, record };
+        let hello = [22, 3, 1, 0, 5, 99, 0, 0, 1, 0];
+        assert!(is_cut(&tap.write(&hello).unwrap_err()));
+        let story = tap.record.live.story(Speech::Tls, KeyLog::default()).unwrap();
+        assert_eq!(story.steps[0].from, Side::Client);
+        assert!(tap.write(&hello).is_err());
+        let story = tap.record.live.story(Speech::Tls, KeyLog::default()).unwrap();
+        assert_eq!(story.steps.len(), 1, "what was not said later is not told");
     }
 }

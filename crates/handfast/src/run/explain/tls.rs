@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
 use clock::SystemClock;
-use explain::Side;
 use explain::kept::Verdict;
 use explain::live::{Live, Speech};
 use explain::story::{Certificate, Judgement, Story};
+use explain::{KeyLog, Side};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection};
 use uplink::Target;
 
-use super::super::standing::{Shown, Watcher, connect, said_of};
+use super::super::standing::{Shown, Watcher, is_cut, reach, said_of, unreached};
 use super::kept::Kept;
 use super::record::Record;
 use super::secrets::Secrets;
@@ -47,16 +47,20 @@ fn shake(order: &ExplainTlsOrder, data: &Path, kept: &Kept) -> Result<Story, Fai
     let target = &order.target;
     let own = order.device.as_deref();
     let own = own.map(|one| super::super::tls::identity_of(one, data)).transpose()?;
-    let socket = connect(target.host(), target.port())?;
-    let mut record = Record::new("tcp", kept);
-    if let (Ok(client), Ok(server)) = (socket.local_addr(), socket.peer_addr()) {
-        record.between(client, server);
-    }
     let secrets = &kept.secrets;
     let watcher = Arc::new(Watcher::default());
     let config = config(secrets, &watcher, own);
     let mut tls = ClientConnection::new(Arc::new(config), target.name().clone())
         .map_err(|error| unreachable(target).caused_by(&error))?;
+    let mut record = Record::new("tcp", kept);
+    let socket = match reach(target.host(), target.port())? {
+        Ok(socket) => socket,
+        Err(error) if is_cut(&error) => return cut_off(target, record, tls, &error),
+        Err(error) => return Err(unreached(target.host(), target.port(), &error)),
+    };
+    if let (Ok(client), Ok(server)) = (socket.local_addr(), socket.peer_addr()) {
+        record.between(client, server);
+    }
     let mut tap = Tap { socket, record };
     if let Some(over) = before_tls::begin(target, &mut tap) {
         return before_tls::story(target, tap, over);
@@ -85,6 +89,23 @@ fn shake(order: &ExplainTlsOrder, data: &Path, kept: &Kept) -> Result<Story, Fai
         story.server_was_judged(is_trusted);
     }
     Ok(story)
+}
+
+/// A server that took the connection and cut it off before a word could be said: told as if that had come a moment later.
+fn cut_off(
+    target: &Target,
+    mut record: Record,
+    mut tls: ClientConnection,
+    error: &io::Error,
+) -> Result<Story, Failure> {
+    if target.starttls().is_some() {
+        return Err(before_tls::without_a_word(target, error));
+    }
+    let mut hello = Vec::new();
+    tls.write_tls(&mut hello).map_err(|error| unreachable(target).caused_by(&error))?;
+    record.said(tap::now(), Side::Client, &hello);
+    record.closed(Side::Server, true);
+    record.live.story(Speech::Tls, KeyLog::default()).ok_or_else(|| unreachable(target))
 }
 
 /// What a client thinks of what was shown; then what the CA says of it, and whether the client would go on with that server.
@@ -121,7 +142,7 @@ fn broke(error: &io::Error, record: &mut Record) {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => record.live.over(silent()),
         ErrorKind::UnexpectedEof => record.closed(Side::Server, false),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => record.closed(Side::Server, true),
+        _ if is_cut(error) => record.closed(Side::Server, true),
         _ => {
             let sentence = error.to_string();
             record.live.judged([Judgement { by: "this client".to_owned(), sentence }]);

@@ -41,20 +41,34 @@ pub(super) fn with(host: &str, port: u16) -> Result<Shown, Failure> {
 }
 
 pub(in crate::run) fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
-    let fail = |error: &io::Error| unreachable(host, port).caused_by(error);
-    let unknown = |error: io::Error| fail(&error).hint(NO_ADDRESS);
+    reach(host, port)?.map_err(|error| unreached(host, port, &error))
+}
+
+/// The same for whoever has a story of a server that takes the connection and cuts it off: that may come to light as early
+/// as here.
+pub(in crate::run) fn reach(host: &str, port: u16) -> Result<io::Result<TcpStream>, Failure> {
+    let unknown = |error: io::Error| unreachable(host, port).caused_by(&error).hint(NO_ADDRESS);
     let address = (host, port).to_socket_addrs().map_err(unknown)?.next();
     let address = address.ok_or_else(|| unreachable(host, port).hint(NO_ADDRESS))?;
-    let stream = TcpStream::connect_timeout(&address, LIMIT).map_err(|error| {
-        let failure = fail(&error);
-        match mend(&error) {
-            Some(mend) => failure.hint(mend),
-            None => failure,
-        }
-    })?;
-    stream.set_read_timeout(Some(LIMIT)).map_err(|e| fail(&e))?;
-    stream.set_write_timeout(Some(LIMIT)).map_err(|e| fail(&e))?;
-    Ok(stream)
+    Ok(TcpStream::connect_timeout(&address, LIMIT).and_then(|stream| {
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_write_timeout(Some(LIMIT))?;
+        Ok(stream)
+    }))
+}
+
+/// Why no connection came about, and what to do.
+pub(in crate::run) fn unreached(host: &str, port: u16, error: &io::Error) -> Failure {
+    let failure = unreachable(host, port).caused_by(error);
+    match mend(error) {
+        Some(mend) => failure.hint(mend),
+        None => failure,
+    }
+}
+
+/// Whether the other end cut the connection off.
+pub(in crate::run) fn is_cut(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 fn unreachable(host: &str, port: u16) -> Failure {
@@ -158,4 +172,5 @@ impl ServerCertVerifier for Watcher {
     }
 }
 
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long each word of a server is waited for.
+pub(in crate::run) const LIMIT: Duration = Duration::from_secs(5);

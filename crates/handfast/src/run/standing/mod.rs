@@ -24,7 +24,7 @@ use crate::show::standing::{self, Answer, Inquiry, Said};
 
 use inquiry::Questions;
 
-pub(super) use handshake::{Watcher, connect};
+pub(super) use handshake::{LIMIT, Watcher, connect, is_cut, reach, unreached};
 pub(super) use inquiry::get;
 
 /// A certificate in question, with what came along.

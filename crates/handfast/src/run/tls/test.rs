@@ -161,7 +161,7 @@ pub(in crate::run) fn staple(shown: &Shown, cas: &[CaCertificate], now: Timestam
     };
     match (&shown.staple, subject.issuer()) {
         (None, _) if subject.sources().ocsp.is_empty() => {
-            Finding::ok("staple", "none, and its CA answers no OCSP")
+            Finding::ok("staple", "none, and the certificate names no responder to ask (OCSP)")
         }
         (None, _) => Finding::note("staple", "none, so that browsers ask the CA or nobody")
             .mend("let the server staple OCSP answers"),
