@@ -5,7 +5,7 @@
 
 mod dropped;
 mod hello;
-mod openvpn;
+pub(crate) mod openvpn;
 mod secured;
 mod shown;
 
@@ -114,6 +114,12 @@ pub enum Readable {
     AsItsKeySays,
     /// It is not known what it was.
     NotKnown,
+    /// It is encrypted by a key that a whole group has, and in part by TLS.
+    Group,
+    /// The same by a key that the server and this client have.
+    OwnKey,
+    /// The same by a key that these two made.
+    SessionsKey,
     /// It was not said on the wire.
     Nobody,
     /// The two ends, and the service that a gateway hands it to.
@@ -129,6 +135,15 @@ impl Readable {
             }
             (Readable::EndsAndService, _) => {
                 "the client, the gateway, and the service that was asked for, which gets it from the gateway"
+            }
+            (Readable::Group, _) => {
+                "everybody (its header), whoever has the shared key (the rest), and the two ends only (what TLS encrypts in it)"
+            }
+            (Readable::OwnKey, _) => {
+                "everybody (its header), whoever has this client's key or the server's (the rest), and the two ends only (what TLS encrypts in it)"
+            }
+            (Readable::SessionsKey, _) => {
+                "everybody (its header), and the two ends only (the rest)"
             }
             (Readable::Nobody, _) => "nobody: it was not said on the wire",
             (Readable::Everybody, _) | (Readable::AsItsKeySays, false) => "everybody on the way",
@@ -175,6 +190,8 @@ pub enum Kind {
     ClientSoftReset,
     ServerSoftReset,
     WrongWrapping,
+    OtherWrapping,
+    ControlSealed,
     ClientHello,
     SecondClientHello,
     HelloRetryRequest,

@@ -2,6 +2,12 @@
 
 use super::{Chapter, Entry, Kind, Readable};
 
+/// What encrypts control packets where one key is for all.
+pub(crate) const GROUPS: (&str, &str) = (
+    "tls-crypt",
+    "a code and encryption for each control packet, with a key that all profiles of a gateway share",
+);
+
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: Kind::NotReached,
@@ -135,6 +141,33 @@ pub(super) const ENTRIES: &[Entry] = &[
         leaves_open: "Which of these it is, and who sent it.",
         readable: Readable::Everybody,
         section: "OpenVPN protocol, --tls-auth",
+    },
+    Entry {
+        kind: Kind::OtherWrapping,
+        name: "other_wrapping",
+        chapter: Chapter::Knock,
+        title: "An answer in another wrapping",
+        sentence: "This side answers, and wraps its packets otherwise than the other side does: that takes them for wrong, and drops them.",
+        terms: &[(
+            "wrapping",
+            "what protects control packets: nothing, a code (tls-auth), or a code and encryption (tls-crypt); both sides need the same",
+        )],
+        proves: "Somebody is there who speaks OpenVPN; nothing about who.",
+        leaves_open: "Which of the two sides is set up as it was meant.",
+        readable: Readable::Everybody,
+        section: "OpenVPN protocol, --tls-auth and --tls-crypt",
+    },
+    Entry {
+        kind: Kind::ControlSealed,
+        name: "control_sealed",
+        chapter: Chapter::Hello,
+        title: "Encrypted control packets",
+        sentence: "From here on this side's control packets carry TLS, each encrypted as a whole: hellos, certificates and settings are in there.",
+        terms: &[GROUPS],
+        proves: "To whoever only watches: nothing about who the two are.",
+        leaves_open: "What they say: no key log opens it, since the key of these packets is not read here.",
+        readable: Readable::Group,
+        section: "OpenVPN protocol, --tls-crypt",
     },
     Entry {
         kind: Kind::ClientKeyMessage,

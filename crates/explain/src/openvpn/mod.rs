@@ -15,6 +15,6 @@ mod wrapping;
 pub(crate) use framed::Framed;
 pub(crate) use listed::Listed;
 pub use packets::{Opened, TunnelPacket};
-pub(crate) use session::{DATAGRAMS, DataUse, Session};
+pub(crate) use session::{DATAGRAMS, DataUse, EITHER, GROUPS_KEY, OWN_KEY, SESSIONS_KEY, Session};
 pub use wrapping::Keys;
 pub(crate) use wrapping::Opened as OpenedControl;

@@ -31,6 +31,14 @@ pub(crate) const DATAGRAMS: &str = "datagrams_in_frame";
 const OFFLOADED: &str =
     "datagrams in this frame of the capture; on the wire each was one by itself";
 
+/// By which key what can't be read is encrypted.
+pub(crate) const GROUPS_KEY: &str = "tls-crypt, not checked: its key is not read here";
+pub(crate) const OWN_KEY: &str = "tls-crypt-v2, not checked: its key is not read here";
+pub(crate) const SESSIONS_KEY: &str =
+    "encrypted by a key of the first handshake (dynamic tls-crypt)";
+pub(crate) const EITHER: &str =
+    "tls-crypt as before, or a key of the first handshake (dynamic tls-crypt): not checked";
+
 /// What was seen of one session.
 pub(crate) struct Session {
     log: Arc<KeyLog>,
@@ -42,6 +50,8 @@ pub(crate) struct Session {
     form: Option<Form>,
     client_session: Option<SessionId>,
     server_session: Option<SessionId>,
+    /// Whether the client brought a key of its own along (tls-crypt-v2).
+    own_key: bool,
     cookie_returned: bool,
     /// The time that the first packet's wrapping names.
     replay_time: Option<u32>,
@@ -81,6 +91,7 @@ impl Session {
             form: None,
             client_session: None,
             server_session: None,
+            own_key: false,
             cookie_returned: false,
             replay_time: None,
             generations: Vec::new(),
@@ -217,10 +228,13 @@ impl Session {
     }
 
     fn control(&mut self, seen: &Seen<'_>) {
-        if self.form.is_none() {
-            self.form = Form::of_first(seen.bytes);
-        }
-        let Some(form) = self.form else { return self.sealed_channel(seen) };
+        let first = Form::of_first(seen.bytes);
+        self.form = self.form.or(first);
+        let form = match (self.form, first) {
+            (Some(form), Some(other)) if form != other => return self.otherwise(seen, other),
+            (None | Some(Form::Sealed), _) => return self.sealed_channel(seen),
+            (Some(form), _) => form,
+        };
         if let Some((header, stamp)) = encrypted(seen.bytes, self.replay_time) {
             return self.encrypted(seen, header, stamp);
         }
@@ -236,16 +250,33 @@ impl Session {
         self.stream(seen, &opened.packet);
     }
 
+    /// A reset that is wrapped otherwise than those of the other side, which drops it for that.
+    fn otherwise(&mut self, seen: &Seen<'_>, other: Form) {
+        let Some(opened) = other.open(&self.keys, seen.from, seen.bytes) else { return };
+        self.list(seen, &opened);
+        if !self.facts.all().iter().any(|fact| fact.kind == Kind::OtherWrapping) {
+            self.tell_packet(seen, Kind::OtherWrapping, &opened);
+        }
+    }
+
     /// The control channel is encrypted from its first packet on (tls-crypt), by a key that is not read here: what
     /// stands in the clear is told, and the rest is a gap.
     fn sealed_channel(&mut self, seen: &Seen<'_>) {
         let Some((header, stamp)) = envelope_of_sealed(seen.bytes) else { return };
+        self.own_key |= header.opcode == Opcode::CONTROL_HARD_RESET_CLIENT_V3;
+        if header.opcode.is_hard_reset() {
+            self.form = Some(Form::Sealed);
+        }
         let kind = match (header.opcode, seen.from) {
             (
                 Opcode::CONTROL_HARD_RESET_CLIENT_V2 | Opcode::CONTROL_HARD_RESET_CLIENT_V3,
                 Side::Client,
+            ) if self.client_session.is_some() => Kind::ResetRepeated,
+            (
+                Opcode::CONTROL_HARD_RESET_CLIENT_V2 | Opcode::CONTROL_HARD_RESET_CLIENT_V3,
+                Side::Client,
             ) => {
-                self.client_session = self.client_session.or(Some(header.session_id));
+                self.client_session = Some(header.session_id);
                 Kind::ClientReset
             }
             (Opcode::CONTROL_HARD_RESET_SERVER_V2, Side::Server) => Kind::ServerReset,
@@ -254,23 +285,21 @@ impl Session {
         if self.generations.is_empty() {
             self.generation(header.key_id);
         }
-        self.tell_envelope(
-            seen,
-            header,
-            stamp,
-            kind,
-            "tls-crypt, not checked: its key is not read here",
-        );
+        let wrapping = match (header.key_id == KeyId::FIRST, self.own_key) {
+            (false, _) => EITHER,
+            (true, true) => OWN_KEY,
+            (true, false) => GROUPS_KEY,
+        };
+        self.tell_envelope(seen, header, stamp, kind, wrapping);
     }
 
     /// A renewal of which only the envelopes can be read.
     fn encrypted(&mut self, seen: &Seen<'_>, header: ControlHeader, stamp: (u32, u32)) {
         let kind = kind_of_sealed(header.opcode, seen.from);
-        let wrapping = "encrypted by a key of the first handshake (dynamic tls-crypt)";
-        self.tell_envelope(seen, header, stamp, kind, wrapping);
+        self.tell_envelope(seen, header, stamp, kind, SESSIONS_KEY);
     }
 
-    /// One step for each kind of packet, and each packet in the list.
+    /// One step for each kind of packet that says something or knocks again, and each packet in the list.
     fn tell_envelope(
         &mut self,
         seen: &Seen<'_>,
@@ -286,13 +315,17 @@ impl Session {
         let handshake = self.newest();
         let told =
             |fact: &Fact| (fact.kind, fact.from, fact.handshake) == (kind, seen.from, handshake);
-        if !self.facts.all().iter().any(told) {
+        let says_nothing = header.opcode == Opcode::ACK_V1;
+        if kind == Kind::ResetRepeated || !says_nothing && !self.facts.all().iter().any(told) {
             let fields = vec![
                 Field::number("opcode", header.opcode.0).meaning(&header.opcode.to_string()),
                 Field::number("key_id", header.key_id.get()),
+                Field::bytes("session_id", header.session_id.as_bytes()),
+                Field::number("replay_id", stamp.0),
+                Field::number("replay_time", stamp.1),
                 Field::text("wrapping", wrapping),
             ];
-            let source = if kind == Kind::Sealed { Source::Gap } else { Source::Seen };
+            let source = if kind == Kind::ControlSealed { Source::Gap } else { Source::Seen };
             self.tell(seen, kind, fields, source);
         }
         if self.packets.len() < MOST_PACKETS {
@@ -559,7 +592,7 @@ fn kind_of_sealed(opcode: Opcode, from: Side) -> Kind {
     match (opcode, from) {
         (Opcode::CONTROL_SOFT_RESET_V1, Side::Client) => Kind::ClientSoftReset,
         (Opcode::CONTROL_SOFT_RESET_V1, Side::Server) => Kind::ServerSoftReset,
-        _ => Kind::Sealed,
+        _ => Kind::ControlSealed,
     }
 }
 

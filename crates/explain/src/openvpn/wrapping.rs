@@ -56,6 +56,8 @@ pub(super) enum Form {
     Plain,
     /// An HMAC of so many bytes.
     Hmac(usize),
+    /// It is encrypted, by a key that is not read here (tls-crypt).
+    Sealed,
 }
 
 /// A packet without its wrapping.
@@ -122,14 +124,14 @@ impl Form {
 
     /// Takes the wrapping off, and checks it with the keys that there are.
     pub(super) fn open(self, keys: &Keys, from: Side, datagram: &[u8]) -> Option<Opened> {
-        let Form::Hmac(tag) = self else {
-            let packet = ControlPacket::parse(datagram).ok()?;
-            return Some(Opened {
-                packet,
-                stamp: None,
-                wrapping: Wrapping::None,
-                checked_by: None,
-            });
+        let tag = match self {
+            Form::Hmac(tag) => tag,
+            Form::Sealed => return None,
+            Form::Plain => {
+                let packet = ControlPacket::parse(datagram).ok()?;
+                let (stamp, wrapping) = (None, Wrapping::None);
+                return Some(Opened { packet, stamp, wrapping, checked_by: None });
+            }
         };
         let header = ControlHeader::parse(datagram).ok()?;
         let (_, behind) = datagram.split_at_checked(HEADER_LEN + tag)?;

@@ -234,6 +234,7 @@ pub enum Wrapping {
     Right,
     /// An HMAC, which the given key did not make.
     Wrong,
-    /// It is encrypted, by a key that the first handshake made (dynamic tls-crypt): acks and message can't be read.
+    /// It is encrypted, by a key that is not read here (tls-crypt, tls-crypt-v2, dynamic tls-crypt): acks and message can't
+    /// be read.
     Encrypted,
 }

@@ -154,6 +154,9 @@ const NOT_LET_IN: &str = "The server does not let the client in, after TLS had f
 fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
     let session = conversation.session?;
     let has = |kind: Kind| facts.iter().any(|fact| fact.kind == kind);
+    if let Some(broken) = wrapped_otherwise(facts, steps) {
+        return Some(broken);
+    }
     if has(Kind::WrongWrapping) && !has(Kind::CookieReturned) {
         return Some(wrong_key(conversation, facts, steps));
     }
@@ -176,6 +179,7 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
         }
         "tcp" => (UNANSWERED_IN_A_STREAM, SILENCE_IN_A_STREAM),
         _ if is(Wrapping::None) => (UNANSWERED_WITHOUT_A_KEY, SILENCE_WITHOUT_A_KEY),
+        _ if is(Wrapping::Encrypted) => (UNANSWERED_SEALED, SILENCE_SEALED),
         _ if is(Wrapping::Right) => (UNANSWERED_WITH_THE_KEY, SILENCE),
         _ => (UNANSWERED, SILENCE),
     };
@@ -189,6 +193,13 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
 }
 
 const UNANSWERED: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it holds another tls-auth key and drops them without a word.";
+const UNANSWERED_SEALED: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it holds another key of tls-crypt, or none, and drops them without a word.";
+const SILENCE_SEALED: &[&str] = &[
+    "Try from another network, as a phone's. If it works there, the first one blocks UDP: have the port opened, or use the server's TCP port.",
+    "If others get in, the profile has another key of tls-crypt than the server, or the server has none: take a current profile.",
+    "If nobody gets in, see whether the server runs, and whether address and port are its own.",
+];
+
 const UNANSWERED_WITH_THE_KEY: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it holds another tls-auth key than the one given here, which these packets fit, and drops them without a word.";
 const UNANSWERED_WITHOUT_A_KEY: &str = "Nobody answered. From the client's side three causes look alike: packets or answers are lost on the way (as where UDP is blocked), no server runs at that address and port, or it wants a tls-auth key, which these packets lack, and drops them without a word.";
 const SILENCE_WITHOUT_A_KEY: &[&str] = &[
@@ -213,6 +224,43 @@ const SILENCE_IN_A_STREAM: &[&str] = &[
     "If they are, the tls-auth key, its direction (1 here, 0 there) or the digest (auth) is not the server's: take a current profile.",
     "Whoever runs the server can tell: of Handfast, `handfast explain failure wrong_tls_auth_key` tells whether packets came that were made with another key.",
 ];
+
+/// The server answers, and its packets are wrapped otherwise than the client's: each drops what the other says.
+pub(super) fn wrapped_otherwise(facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
+    let is_other = |(fact, _): &(&&Fact, &Step)| fact.kind == Kind::OtherWrapping;
+    let (other, step) = facts.iter().zip(steps).find(is_other)?;
+    let reset = facts.iter().find(|fact| fact.kind == Kind::ClientReset)?;
+    let wrapping = |fact: &Fact| {
+        let field = fact.fields.iter().find(|field| field.name == "wrapping");
+        field.map(|field| field.value.clone()).unwrap_or_default()
+    };
+    let theirs = wrapping(reset);
+    let (sentence, mend) = match (wrapping(other).as_str(), theirs.contains("tls-crypt")) {
+        ("none", false) => (
+            "The server uses no tls-auth, and the client does: its answers have no code, so the client drops them.",
+            "If the server is as it should be, take `tls-auth` and `key-direction` out of the client's profile.",
+        ),
+        ("none", true) => (
+            "The server uses no tls-crypt, and the client does: its answers are not encrypted, so the client drops them.",
+            "If the server is as it should be, take `tls-crypt` or `tls-crypt-v2` out of the client's profile.",
+        ),
+        _ => (
+            "Client and server wrap their packets in different ways, so each drops what the other says.",
+            "If the server is as it should be, give the client a current profile of it.",
+        ),
+    };
+    Some(Broken {
+        code: "other_wrapping".to_owned(),
+        by: None,
+        at_step: Some(step.number),
+        sentence: sentence.to_owned(),
+        mends: vec![
+            mend.to_owned(),
+            "If the profile is, give the server the same line with the same key, and start it again.".to_owned(),
+            "See also whether address and port are those of the server that was meant.".to_owned(),
+        ],
+    })
+}
 
 /// A client whose packets are made with the half of the key that the gateway's should be made with.
 fn has_gateways_direction(step: &Step) -> bool {
@@ -268,7 +316,7 @@ fn wrong_key(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -
 /// The connection ended before the handshake did.
 fn hung_up(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
     let (by, reset) = conversation.closed?;
-    let sealed = facts.iter().any(|fact| fact.kind == Kind::Sealed);
+    let sealed = facts.iter().any(|fact| matches!(fact.kind, Kind::Sealed | Kind::ControlSealed));
     if sealed {
         return None;
     }

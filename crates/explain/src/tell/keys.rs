@@ -32,7 +32,10 @@ pub(super) fn of(
         lines.iter_mut().filter(has_no_future).for_each(|line| line.renewal = Rule::Never);
     }
     lines.extend(earlier(facts));
-    lines.extend(tickets(facts, began));
+    // OpenVPN makes no use of a ticket: no later session rests on it.
+    if conversation.session.is_none() {
+        lines.extend(tickets(facts, began));
+    }
     lines
 }
 

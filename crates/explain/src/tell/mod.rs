@@ -3,6 +3,7 @@
 //! Pure: the same facts give the same story.
 
 mod alert;
+mod channel;
 mod clear;
 pub(crate) mod clocks;
 mod ending;
@@ -61,7 +62,10 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
     let ending = match outcome {
         None => ending::of(conversation, &facts, &steps),
         Some(Outcome::Open) => Ending::Done,
-        Some(Outcome::Over(verdict)) => Ending::Broken(verdict.broken(&steps)),
+        Some(Outcome::Over(verdict)) => {
+            let seen = ending::wrapped_otherwise(&facts, &steps);
+            Ending::Broken(seen.unwrap_or_else(|| verdict.broken(&steps)))
+        }
         Some(Outcome::Ended { why, .. }) => Ending::Ended(why.ended(&steps)),
         Some(Outcome::Dropped { why, .. }) => Ending::Dropped(why.broken(&steps)),
         Some(Outcome::Declined(verdict)) => {

@@ -3,8 +3,7 @@
 //!
 //! As in the catalogue no word is made from a peer's text, and a sentence has at most 25 words.
 
-use super::clear;
-use super::{Conversation, streamed};
+use super::{Conversation, channel, clear, streamed};
 use crate::catalogue::{Chapter, Entry, Kind, Readable};
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
@@ -51,6 +50,16 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
             sentence: "Here the server would grant further wishes of the client, such as a protocol inside: the list is empty, and encrypted already.",
             ..entry
         },
+        Kind::ClientReset if wrapping(fact) == Some("none") => Entry {
+            sentence: "The client knocks: a small packet with a number drawn for this session, and without a code.",
+            ..entry
+        },
+        Kind::ResetRepeated if is_answered_otherwise(fact, all) => Entry {
+            sentence: "The client knocks again with the same number: what came is no answer to it, for its wrapping.",
+            leaves_open: "Whether the server can be made to wrap its packets as the client does, or the client as the server.",
+            ..entry
+        },
+        Kind::NewSessionTicket if conversation.session.is_some() => in_a_tunnel(entry),
         Kind::NewSessionTicket => ticket(fact, all, entry),
         Kind::Unreadable if has(fact, crate::tls::SPEAKS) => Entry {
             title: "Another protocol, in the clear",
@@ -90,7 +99,26 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
         Kind::NotKept if stands_in(fact) == Some(Chapter::Data) => carried(entry),
         _ => entry,
     };
+    let entry = channel::of(fact, entry);
     Entry { proves: proves(fact, entry.proves), ..entry }
+}
+
+/// Whether an answer came before this that is wrapped in another way.
+fn is_answered_otherwise(fact: &Fact, all: &[&Fact]) -> bool {
+    all.iter().any(|one| one.kind == Kind::OtherWrapping && one.at <= fact.at)
+}
+
+/// OpenVPN's clients keep no ticket.
+fn in_a_tunnel(entry: Entry) -> Entry {
+    Entry {
+        sentence: "The TLS library of the server offers a ticket for a quicker return, of which OpenVPN makes no use.",
+        terms: &[(
+            "ticket",
+            "what a client of TLS may show later, to begin without certificates; each session and each renewal of OpenVPN begins with them",
+        )],
+        leaves_open: "Nothing: the next handshake shows certificates again.",
+        ..entry
+    }
 }
 
 /// False for a term that explains a value which is not in this step.
@@ -102,6 +130,8 @@ pub(super) fn explains(term: &str, fact: &Fact) -> bool {
         "HSTS" => "hsts",
         "ECDHE" => "named_group",
         "DHE" => "prime_length",
+        "replay counter" => "replay_id",
+        "tls-auth" => return wrapping(fact) != Some("none"),
         _ => return true,
     };
     has(fact, value)
@@ -447,7 +477,9 @@ fn proves(fact: &Fact, usual: &'static str) -> &'static str {
         (_, Some("none")) if knocks => {
             "Nothing: packets of this session carry no code, so anybody could have sent it."
         }
-        (_, Some(code)) if knocks && code.contains("not checked") => {
+        (_, Some(code))
+            if knocks && (code.contains("not checked") || code.contains("tls-crypt")) =>
+        {
             "Nothing here: its code could not be checked without the key. Whoever has the key drops whatever does not fit it, without an answer."
         }
         _ => usual,

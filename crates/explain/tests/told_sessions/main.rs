@@ -21,6 +21,7 @@ mod one_sided;
 mod open_data;
 mod our_own;
 mod usually;
+mod wrapped_otherwise;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -175,6 +176,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     }
     told.extend(entries(&with_a_hole()));
     told.extend(entries(&not_captured::without_a_hello()));
+    told.extend(entries(&wrapped_otherwise::answered_otherwise()));
     told.extend(entries(&with_nonsense()));
     told.extend(entries(&with_what_is_rare()));
     told.extend(entries(&with_a_word_of_the_server()));

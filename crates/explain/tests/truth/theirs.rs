@@ -208,7 +208,9 @@ fn keys(seen: &Seen, began: u64) -> Vec<Value> {
             "ends_by": ends_by,
         }));
     }
-    let tickets = seen.steps.iter().filter_map(|step| Some((step.at - began, step.lifetime?)));
+    // OpenVPN makes no use of them.
+    let used = seen.steps.iter().filter(|_| seen.packets.is_empty());
+    let tickets = used.filter_map(|step| Some((step.at - began, step.lifetime?)));
     for (index, (at, lifetime)) in tickets.enumerate() {
         all.push(json!({
             "id": format!("ticket{index}"),

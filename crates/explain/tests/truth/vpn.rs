@@ -21,6 +21,7 @@ use crate::{cut, inside, joined};
 
 const SOFT_RESET: u64 = 3;
 const CONTROL: u64 = 4;
+const ACK: u64 = 5;
 const CLIENT_RESET: u64 = 7;
 const SERVER_RESET: u64 = 8;
 const DATA: u64 = 9;
@@ -62,6 +63,8 @@ struct Session<'a> {
     newest: u64,
     server_session: Option<String>,
     wrong: usize,
+    /// Whether the client brought a key of its own along.
+    own_key: bool,
 }
 
 pub(crate) fn read(record: &Record, frames: &[Frame]) -> Seen {
@@ -81,6 +84,7 @@ pub(crate) fn read(record: &Record, frames: &[Frame]) -> Seen {
         newest: 0,
         server_session: None,
         wrong: 0,
+        own_key: false,
     };
     // Steps of packets, and behind each the pieces that it completed.
     let mut outline: Vec<(Vec<Step>, usize)> = Vec::new();
@@ -204,7 +208,7 @@ impl Session<'_> {
             (SERVER_RESET, Side::Server) => "server_reset",
             (SOFT_RESET, Side::Client) => "client_soft_reset",
             (SOFT_RESET, Side::Server) => "server_soft_reset",
-            _ => "sealed",
+            _ => "control_sealed",
         };
         if opcode == SOFT_RESET {
             self.newest = self.newest.max(key);
@@ -215,15 +219,26 @@ impl Session<'_> {
         json["stamp"] = json!([number(9), number(13)]);
         json["wrapping"] = json!("encrypted");
         self.seen.packets.push(json);
-        if !self.told.insert((entry, from, self.newest)) {
-            return Vec::new();
-        }
+        let told = opcode != ACK && self.told.insert((entry, from, self.newest));
+        let entry = match entry {
+            "client_reset" if !told => "reset_repeated",
+            _ if told => entry,
+            _ => return Vec::new(),
+        };
         let mut step = Step::new(entry, packet.at, from, packet.basis.clone());
         step.handshake = self.newest;
-        step.source = if entry == "sealed" { "gap" } else { "seen" };
+        step.source = if entry == "control_sealed" { "gap" } else { "seen" };
         step.add("opcode", opcode, Some(opcode_name(packet)));
         step.add("key_id", key, None);
+        step.add("session_id", packet.session(), None);
+        step.add("replay_id", number(9), None);
+        step.add("replay_time", number(13), None);
+        self.own_key |= opcode == CLIENT_RESET_V3;
         let words = match self.record.control {
+            Control::Crypt if key > 0 => {
+                "tls-crypt as before, or a key of the first handshake (dynamic tls-crypt): not checked"
+            }
+            Control::Crypt if self.own_key => "tls-crypt-v2, not checked: its key is not read here",
             Control::Crypt => "tls-crypt, not checked: its key is not read here",
             _ => "encrypted by a key of the first handshake (dynamic tls-crypt)",
         };
