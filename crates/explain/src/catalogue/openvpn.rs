@@ -162,7 +162,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "control_sealed",
         chapter: Chapter::Hello,
         title: "Encrypted control packets",
-        sentence: "From here on this side's control packets carry TLS, each encrypted as a whole: hellos, certificates and settings are in there.",
+        sentence: "From here on this side's control packets carry TLS, each encrypted as a whole: hellos, certificates and what follows them.",
         terms: &[GROUPS],
         proves: "To whoever only watches: nothing about who the two are.",
         leaves_open: "What they say: no key log opens it, since the key of these packets is not read here.",

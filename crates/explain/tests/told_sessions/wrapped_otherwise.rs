@@ -1,8 +1,10 @@
 //! Sides that wrap their packets in different ways, and what is said of packets without any wrapping.
 
-use explain::Side;
 use explain::capture::{Known, read};
+use explain::kept::Verdict;
+use explain::live::{Live, Speech};
 use explain::story::{Ending, KeyKind, Step, Story};
+use explain::{Chunk, KeyLog, Side};
 use wire::control::{Acks, ControlPacket};
 use wire::{KeyId, MessageId, Opcode, SessionId};
 
@@ -22,6 +24,24 @@ fn an_answer_without_the_clients_wrapping_is_told_and_is_the_end() {
     assert_eq!(story.packets.len(), 4, "both answers are in the list");
     assert!(story.steps[2].sentence.contains("no answer to it"), "{:?}", story.steps[2]);
     assert!(story.title.ends_with("answered in another wrapping"), "{}", story.title);
+}
+
+#[test]
+fn a_client_that_took_it_for_silence_is_told_what_came() {
+    let mut live = Live::new("udp");
+    for (frame, (at, from, bytes)) in (1..).zip(&answered_by_a_server_without_a_key()) {
+        live.push(&Chunk { at: *at, from: *from, frame, offset: 0, bytes });
+    }
+    live.over(Verdict {
+        code: "fell_silent".to_owned(),
+        by: None,
+        after: &[],
+        sentence: "The server answered, and then said nothing more.".to_owned(),
+        mends: Vec::new(),
+    });
+    let story = live.story(Speech::OpenVpn, KeyLog::default()).unwrap();
+    let Ending::Broken(broken) = &story.ending else { panic!("{:?}", story.ending) };
+    assert_eq!(broken.code, "other_wrapping");
 }
 
 #[test]
@@ -96,15 +116,20 @@ fn a_renewal_under_a_key_of_the_session_rests_on_no_acknowledgement() {
 /// A server that has no tls-auth key, and answers a client that has one.
 pub(crate) fn answered_otherwise() -> Story {
     let mut meeting = Meeting::new(Admit::Yes).run(&[]);
+    meeting.packets = answered_by_a_server_without_a_key();
+    told(&meeting)
+}
+
+fn answered_by_a_server_without_a_key() -> Vec<(u64, Side, Vec<u8>)> {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
     let (at, _, knock) = meeting.packets[0].clone();
     let answer = plain(knock[1..9].try_into().unwrap());
-    meeting.packets = (0..2u64)
+    (0..2u64)
         .flat_map(|time| {
             let at = at + time * 2_000_000;
             [(at, Side::Client, knock.clone()), (at + 1_000, Side::Server, answer.clone())]
         })
-        .collect();
-    told(&meeting)
+        .collect()
 }
 
 fn told(meeting: &Meeting) -> Story {
