@@ -15,7 +15,7 @@ use sysio::lab::Host;
 
 use told::{broke_by, certificate_of, entries, mended_by, recorded, told};
 
-/// One server for devices alone, and one for everybody.
+/// One server for devices alone, one for everybody, and one behind which nothing runs.
 const DOOR: &str = "
 [[tls.listen]]
 address = \"[::]:443\"
@@ -26,6 +26,10 @@ clients = \"required\"
 [[tls.server]]
 names = [\"open.test\"]
 backend = \"tcp:127.0.0.1:7\"
+[[tls.server]]
+names = [\"down.test\"]
+backend = \"tcp:127.0.0.1:9\"
+clients = \"required\"
 ";
 
 #[test]
@@ -162,6 +166,29 @@ fn a_connection_that_takes_up_an_earlier_session_is_told_with_what_it_rests_on()
         assert!(page.contains("this handshake rests on it"), "{page}");
         assert!(page.contains("Who could read a recording of it later?"), "{page}");
     }
+}
+
+#[test]
+fn whom_a_service_that_is_down_keeps_out_is_named_and_not_refused_for_its_handshake() {
+    let name = "whom_a_service_that_is_down_keeps_out_is_named_and_not_refused_for_its_handshake";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    opens_the_door(&world);
+    let alice = world.subscriber("alice", "unified");
+    let is_told = || {
+        let _client = Opened::with_the_certificate_of(&world, &alice, "down.test");
+        let counted = || world.counted("backend_unreachable") > 0;
+        wait_until(Duration::from_secs(2), counted)
+    };
+    assert!(wait_until(Duration::from_secs(20), is_told), "{}", world.log());
+    let story = told(&world, &["failure", "backend_unreachable"]);
+    broke_by(&story, "backend_unreachable", "server");
+    // Its client tells the same handshake as complete.
+    assert_eq!(story["ending"]["how"], "ended", "{}", story["ending"]);
+    mended_by(&story, "mend `backend`");
+    let judged = story["judgements"].to_string();
+    assert!(judged.contains("the handshake with alice/default went well"), "{judged}");
+    let records = certificate_of(&story, "client")["inquiries"].as_array().expect("a list");
+    assert!(records.iter().any(|one| one["means"] == "records" && one["answer"] == "good"));
 }
 
 /// With a service behind it that takes everybody and says nothing.
