@@ -59,7 +59,7 @@ impl Chapter {
             Chapter::Hello => "Hellos",
             Chapter::ServerShown => "The server shows who it is",
             Chapter::ClientShown => "The client shows who it is",
-            Chapter::Finished => "Both confirm what was said",
+            Chapter::Finished => "What was said is confirmed",
             Chapter::Keys => "Further keys",
             Chapter::Settings => "Settings of the tunnel",
             Chapter::Data => "Data flows",
@@ -84,10 +84,10 @@ impl Chapter {
                 "If it was asked to, the client does the same with its own certificate and key."
             }
             Chapter::Finished => {
-                "Each proves that it has read the same words as the other: nobody in between changed any."
+                "Whoever comes so far proves that it has read the same words as the other: nobody in between changed any."
             }
             Chapter::Keys => {
-                "What is agreed on for later: keys of a tunnel's packets, the next key, or a ticket to come back faster."
+                "What is agreed on besides: keys of a tunnel's packets, the next key, or a ticket to come back faster."
             }
             Chapter::Settings => {
                 "The server tells the client its address and the other settings of the tunnel, already encrypted."

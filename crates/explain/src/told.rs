@@ -5,9 +5,9 @@
 
 mod place;
 
-use crate::catalogue::Kind;
+use crate::catalogue::{Chapter, Kind};
 use crate::place::Side;
-use crate::story::{Ending, Protocol, Story};
+use crate::story::{Ending, Protocol, Source, Step, Story};
 
 pub use place::Place;
 
@@ -48,6 +48,9 @@ impl Told {
             // It let the client in, whatever it kept of that.
             (_, true) if goes_on && self.correction.is_empty() => CARRIED,
             (_, true) if goes_on => self.correction,
+            // Whoever was answered had knocked well, whether that is kept or not.
+            (_, _) if self.is_of_the_knock() && is_answered(story) => self.correction,
+            (_, _) if self.has_nothing_to_check(story) => NOTHING_TO_CHECK,
             (_, true) if story.missing.is_empty() => NOT_KEPT,
             (_, _) => self.unseen,
         }
@@ -59,6 +62,12 @@ impl Told {
     }
 }
 
+/// Whether the server said something of a handshake, which it does to nobody whose knock it drops.
+fn is_answered(story: &Story) -> bool {
+    let said = |step: &&Step| step.from == Side::Server && step.source == Source::Seen;
+    story.steps.iter().filter(said).any(|step| step.chapter > Chapter::Knock)
+}
+
 /// Whether the last of these steps is a no.
 fn ends_with_a_refusal(story: &Story, steps: &[u32]) -> bool {
     let last = steps.last().and_then(|number| story.steps.iter().find(|one| one.number == *number));
@@ -66,7 +75,11 @@ fn ends_with_a_refusal(story: &Story, steps: &[u32]) -> bool {
 }
 
 /// Of a check that ended with a no.
-const REFUSED: &str = "It did not go on with the other, and says so there; what it disliked stands at the end of this story.";
+const REFUSED: &str = "It did not accept what the other showed, and says so there. Why, as far as it is known, is told with the end, at the top.";
+
+/// Of a check of what was never shown.
+const NOTHING_TO_CHECK: &str =
+    "Here it did not come to that: no certificate of the other had come.";
 
 /// Of a connection that its gateway tells.
 const CARRIED: &str = "The gateway takes what they say to the service that was asked for; it keeps none of it, and counts the bytes.";
@@ -85,7 +98,7 @@ pub fn steps(protocol: Protocol) -> &'static [Told] {
 const VPN: &[Told] = &[
     Told {
         told: "The client sends a packet whose header is signed with the shared key against floods.",
-        correction: "Strictly it is no signature: everybody with a profile holds the same key (an HMAC), so it says that the sender has a profile and not who it is.",
+        correction: "Strictly it is no signature: everybody with a profile holds the same key (an HMAC), so a code that fits says that the sender has a profile, and not who it is.",
         kinds: &[Kind::ClientReset, Kind::ResetRepeated, Kind::CookieReturned, Kind::WrongWrapping],
         by: Some(Side::Client),
         ..TOLD
@@ -108,7 +121,7 @@ const VPN: &[Told] = &[
     },
     Told {
         told: "The server checks its signature against the CA's certificate, and looks into the list of revoked ones.",
-        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key. Whether it looks into a list can't be seen on the wire; where the gateway itself tells, its records stand below.",
+        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key. Whether it looks into a list can't be seen on the wire; where the gateway itself tells, its records have their word in the certificate's box.",
         kinds: &[Kind::ServerKeyMessage, Kind::Alert, Kind::AuthFailed],
         by: Some(Side::Server),
         checks: &[Kind::ClientCertificate, Kind::NoClientCertificate],
@@ -134,7 +147,7 @@ const VPN: &[Told] = &[
     Told {
         told: "Both are sure of each other, as far as they trust the CA.",
         correction: "By then they have agreed on the key for the tunnel's packets, which is none of the TLS keys, and is renewed within an hour unless a setting says otherwise.",
-        unseen: "Here it did not come to that. Else they then agree on the key for the tunnel's packets, which is none of the TLS keys.",
+        unseen: "Here it did not come to a tunnel. Else they then agree on the key for its packets, which is none of the TLS keys.",
         kinds: &[Kind::PushReply, Kind::DataBegins],
         ..TOLD
     },

@@ -252,7 +252,7 @@ pub enum Suspect {
 impl fmt::Display for Suspect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key => f.write_str("the peer has another tls-auth key: give it the present profile"),
+            Self::Key => f.write_str("the code was made with another tls-auth key than ours, or with none: a device of ours needs the present profile"),
             Self::KeyDirection => {
                 f.write_str("the peer has our tls-auth key with the wrong key-direction: it must be the opposite of ours")
             }

@@ -20,7 +20,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
         ],
         proves: "Nothing. Everybody on the way reads it, and could change it.",
-        leaves_open: "Who either side is; what was said before TLS is not covered by it. A client that does without TLS does not notice that an offer of it was taken out.",
+        leaves_open: "Who either side is; what was said before TLS is not covered by it. A client that would go on without TLS does not notice when somebody takes the offer out.",
         readable: Readable::Everybody,
         section: "RFC 3207; RFC 2595; RFC 7817",
     },

@@ -194,7 +194,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ("data channel key", "encrypts the tunnel's packets; not the key that TLS itself uses"),
             ("exporter", "a key that TLS calculates from its own secret for another protocol"),
         ],
-        proves: "Both can now calculate the same data channel key, which never crosses the wire.",
+        proves: "Both can now calculate the same secrets for the data channel, which never cross the wire.",
         leaves_open: "Its cipher, and when each begins to use it: the session's push reply and the first packets with this key id show that.",
         readable: Readable::BothEnds,
         section: "OpenVPN protocol, key method 2; RFC 5705",

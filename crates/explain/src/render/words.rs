@@ -346,8 +346,10 @@ pub(super) fn used(kind: KeyKind, one: &Use) -> String {
     let what = if kind == KeyKind::Data { "packet" } else { "record" };
     let (first, last) = (span(one.first), span(one.last));
     match (one.count, one.by) {
-        (0, Side::Client) => format!("first {what} at +{first}, may use it until +{last}"),
-        (0, Side::Server) => format!("may use it from +{first} to +{last}"),
+        (0, Side::Client) => format!("first {what} at +{first}; in use until +{last} at least"),
+        (0, Side::Server) => {
+            format!("for whatever it sent from +{first} to +{last}, if it sent anything")
+        }
         (1, _) => format!("1 {what}, at +{first}"),
         (count, _) => format!("{count} {what}s, +{first} to +{last}"),
     }
@@ -357,7 +359,7 @@ pub(super) fn used(kind: KeyKind, one: &Use) -> String {
 pub(super) fn not_counted(keys: &[KeyLine]) -> Option<&'static str> {
     let mut uses = keys.iter().flat_map(|key| &key.uses);
     uses.any(|one| one.count == 0).then_some(
-        "\u{201c}May use\u{201d}: whatever this side sends then, it encrypts with that key. How many packets it sent is not counted by key.",
+        "How many packets a side sent is not counted by key. The last time of a key that is in use is the moment at which this was told.",
     )
 }
 

@@ -116,7 +116,7 @@ fn not_let_in(fact: &Fact, at_step: u32) -> Broken {
     let (code, sentence, mends): (_, _, &[&str]) = match () {
         () if says("cipher negotiation failed") => (
             "no_common_cipher",
-            "The client and the server allow no data channel cipher in common, so the server lets it go.",
+            "The client and the server allow no data channel cipher in common, so the server turns it away.",
             &[
                 "Write a cipher that the server allows into `data-ciphers` of the profile: IV_CIPHERS in step \u{201c}Key message of the client\u{201d} has those that the client offers. A current profile has the server's.",
                 "Or have the server allow one of them: with Handfast `vpn.ciphers`, elsewhere `data-ciphers`.",

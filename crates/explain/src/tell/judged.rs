@@ -73,7 +73,7 @@ const PROVED: &[Kind] = &[Kind::ServerCertificateVerify, Kind::ServerKeyExchange
 const VOUCHED_FOR: Open = Open {
     shown: "Whether the server holds its key, and what happened since the CA's word on revocation was signed.",
     proved: "What happened since the CA's word on revocation was signed. This client trusts the CA, as its findings say.",
-    finished: "Nothing about the server's certificate: this client's findings have what it thinks of that.",
+    finished: "What happened since the CA's word on revocation was signed. This client's findings have what it thinks of the rest.",
 };
 const TRUSTED: Open = Open {
     shown: "Whether the server holds its key, and whether the certificate was revoked: no word of the CA on that was seen.",
@@ -81,19 +81,19 @@ const TRUSTED: Open = Open {
     finished: "Whether the certificate was revoked. This client's findings have what it thinks of the rest.",
 };
 const NOT_TRUSTED: Open = Open {
-    shown: "Whether the server holds its key. This client does not believe the certificate, as its findings say.",
-    proved: "Nothing that would help: this client does not believe the certificate, as its findings say.",
-    finished: "Nothing that would help: this client does not believe the certificate, as its findings say.",
+    shown: "Whether the server holds its key. This client does not accept the certificate, as its findings say.",
+    proved: "Nothing more: this client does not accept the certificate, as its findings say.",
+    finished: "Nothing more: this client does not accept the certificate, as its findings say.",
 };
 
 /// Of the client's: where it was shown, and where its key was proved.
 const ON_RECORD: (&str, &str) = (
     "Whether the client holds its key. What the gateway's records say of the certificate stands in its box.",
-    "Nothing about the certificate: what the gateway's records say of it stands in its box.",
+    "Nothing more: what the gateway's records say of the certificate stands in its box.",
 );
 const REFUSED: (&str, &str) = (
     "Whether the client holds its key. The end says why the gateway turns it away.",
-    "Nothing that would help: the end says why the gateway turns the client away.",
+    "Nothing more: the end says why the gateway turns the client away.",
 );
 
 #[cfg(test)]

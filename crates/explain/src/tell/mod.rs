@@ -252,7 +252,7 @@ fn standing(certificate: &mut Certificate, asked: bool, ending: &Ending) {
     for inquiry in inquiries {
         let sentence = match (inquiry.means, shown_by) {
             (Means::Ocsp, _) if stapled => {
-                "The staple was asked for beforehand, as a rule by the server. Whether the client asks too is another connection."
+                "The staple was asked for beforehand, as a rule by the server. If the client asks too, it does so on another connection, which is not seen here."
             }
             (Means::Staple, _) if root => {
                 "It issued itself, as a root does: a root is trusted because it is installed, and nobody is asked about it."

@@ -43,6 +43,9 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
             leaves_open: "Whether the certificates that were shown when the key was made still hold: none is shown now.",
             ..entry
         },
+        Kind::ClientFinished if nobody_asked_who_it_is(fact, all) => {
+            Entry { leaves_open: "Who the client is: it was not asked for a certificate.", ..entry }
+        }
         Kind::InTheClear => clear::of(fact, all, entry),
         Kind::Sealed => sealed(fact, all, entry),
         Kind::ApplicationData => data(fact, all, entry),
@@ -455,6 +458,12 @@ fn carried(entry: Entry) -> Entry {
         readable: Readable::EndsAndService,
         ..entry
     }
+}
+
+/// Whether the server said all that it has to say before its Finished, and no question for a certificate among that.
+fn nobody_asked_who_it_is(fact: &Fact, all: &[&Fact]) -> bool {
+    let has = |kind| all.iter().any(|one| (one.handshake, one.kind) == (fact.handshake, kind));
+    has(Kind::ServerCertificate) && has(Kind::ServerFinished) && !has(Kind::CertificateRequest)
 }
 
 fn stands_in(fact: &Fact) -> Option<Chapter> {

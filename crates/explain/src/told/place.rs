@@ -122,6 +122,21 @@ impl Told {
         }
     }
 
+    /// Whether it is told of what comes before TLS.
+    pub(super) fn is_of_the_knock(&self) -> bool {
+        self.chapter() == Chapter::Knock
+    }
+
+    /// Whether it is a check of certificates in a handshake that broke before one was shown.
+    pub(super) fn has_nothing_to_check(&self, story: &Story) -> bool {
+        let is_about_certificates = !self.checks.is_empty() && !self.is_of_the_knock();
+        is_about_certificates
+            && self
+                .checks
+                .iter()
+                .any(|kind| story.missing.iter().any(|missing| missing == kind.entry().name))
+    }
+
     fn chapter(&self) -> Chapter {
         self.kinds.first().map_or(Chapter::Knock, |kind| kind.entry().chapter)
     }

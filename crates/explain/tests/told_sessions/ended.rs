@@ -77,11 +77,8 @@ fn the_keys_of_an_open_session_are_told_with_their_first_uses_and_without_ends_t
     assert!(overlap && data[0].uses[0].last == data[1].uses[0].first, "{data:?}");
     let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
     for page in [render::term(&stories, 400), render::html(&stories)] {
-        assert!(
-            page.contains("first packet at +") && page.contains("may use it until +"),
-            "{page}"
-        );
-        assert!(page.contains("may use it from +"), "{page}");
+        assert!(page.contains("first packet at +") && page.contains("in use until +"), "{page}");
+        assert!(page.contains("for whatever it sent from +"), "{page}");
         assert!(page.contains("is not counted by key"), "{page}");
         assert!(!page.contains("when it was made was not seen"), "{page}");
         // One that is there is used when its time comes, and takes no place before.

@@ -69,7 +69,7 @@ fn what_a_gateway_did_not_keep_is_said_with_its_reason_and_what_it_checked_is_it
 fn a_check_that_ended_with_a_no_is_not_one_that_went_on() {
     let revoked = recorded("p256-revoked-server");
     assert_eq!(first_entries(&revoked)[2], Some("alert"), "{:?}", places(&revoked));
-    assert!(page(&revoked).contains("It did not go on with the other, and says so there"));
+    assert!(page(&revoked).contains("It did not accept what the other showed, and says so there"));
     let refused = Meeting::new(Admit::No).run(&[]).story();
     assert_eq!(first_entries(&refused)[3], Some("server_key_message"));
     assert_eq!(places(&refused)[6], Place::NotReached);

@@ -94,7 +94,7 @@ fn of_suspect(suspect: Suspect) -> &'static [&'static str] {
     match suspect {
         Suspect::Key => &[
             "The client gets no answer: over UDP it waits in vain, over TCP its connection is closed. If a user complains, the profile is an old one or another gateway's: fetch it again.",
-            "If nobody complains, it was a scanner: nothing is to be done.",
+            "If nobody complains, it was most likely a scanner: nothing is to be done.",
         ],
         Suspect::KeyDirection => &["Write `key-direction 1` into the client's profile."],
         Suspect::Digest(_) => &[

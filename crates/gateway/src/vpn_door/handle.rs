@@ -104,6 +104,8 @@ impl VpnHandle {
     }
 }
 
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
+
 /// What the deadlines of its keys come from; a session keeps what it began with.
 fn settings(life: &Life) -> String {
     let (age, window) = (life.renegotiate.as_secs(), life.hand_window.as_secs());
@@ -130,7 +132,8 @@ impl Door for VpnHandle {
             let life = self.server.life(number).await?;
             let keys = self.live_keys(&life);
             let ends = life.certificate_ends.map(|at| {
-                let at = Timestamp::from_wall(self.wall(at));
+                // It is a whole second; the way over the clock since boot may miss it by less than half of one.
+                let at = Timestamp::from_wall(self.wall(at + HALF_A_SECOND)).whole_second();
                 format!("the session ends with the certificate that it was let in with, on {at}")
             });
             let rules = ends.into_iter().chain([settings(&life)]).collect();

@@ -45,7 +45,7 @@ fn what_a_client_thinks_of_the_gateways_certificate_is_told_by_the_profile() {
         "{wrong}"
     );
     assert!(wrong.contains("(name_mismatch; by: client)"), "{wrong}");
-    assert!(wrong.contains("does not believe the certificate, as its findings say"), "{wrong}");
+    assert!(wrong.contains("does not accept the certificate, as its findings say"), "{wrong}");
 }
 
 #[test]

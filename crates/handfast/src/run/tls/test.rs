@@ -171,7 +171,12 @@ pub(in crate::run) fn staple(shown: &Shown, cas: &[CaCertificate], now: Timestam
             match check(staple, &OcspExpected { issuer, serial, nonce: None, now }) {
                 Ok(verdict) if verdict.status == OcspStatus::Good => {
                     let until = verdict.next_update;
-                    Finding::ok("staple", format!("the CA says that it holds, until {until}"))
+                    Finding::ok(
+                        "staple",
+                        format!(
+                            "the CA's word that it is not revoked, which may be used until {until}"
+                        ),
+                    )
                 }
                 Ok(_) => Finding::bad("staple", "the CA says that it was revoked, or never given")
                     .mend("have a new one issued"),
