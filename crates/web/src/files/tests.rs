@@ -151,7 +151,7 @@ async fn nothing_but_get_and_head_is_known_there() {
 
 #[tokio::test]
 async fn a_folder_without_its_slash_is_sent_there_with_the_query() {
-    let folder = Folder::new("slash");
+    let folder = Folder::new("query");
     let (files, path) = (folder.files(), Path::decode("/sub").unwrap());
     let (path, headers) = ((&path, Some("a=b&c")), HeaderMap::new());
     let sent = files.answer("/sub", path, &Method::GET, &headers, client()).await.unwrap();
