@@ -69,7 +69,7 @@ fn a_client_that_was_killed_and_comes_back_is_told_as_the_one_that_replaced_its_
     let mut former = Stock::start(&alice.host, &alice.profile(), &[]);
     former.connected();
     let was = session();
-    former.0.signal("KILL");
+    killed(&mut former);
     let mut newer = Stock::start(&alice.host, &alice.profile(), &[]);
     newer.connected();
     assert!(world.sessions_become(1, Duration::from_secs(20)), "{}", world.log());
@@ -83,10 +83,10 @@ fn a_client_that_was_killed_and_comes_back_is_told_as_the_one_that_replaced_its_
     let profile = alice.folder.join("port.ovpn");
     let text = fs::read_to_string(alice.profile()).expect("a profile");
     fs::write(&profile, text.replace("\nnobind\n", "\n")).expect("a profile is written");
-    newer.0.signal("KILL");
+    killed(&mut newer);
     let mut bound = Stock::start(&alice.host, &profile, &["--lport", "5000"]);
     bound.connected();
-    bound.0.signal("KILL");
+    killed(&mut bound);
     let mut again = Stock::start(&alice.host, &profile, &["--lport", "5000"]);
     again.connected();
     let former = told(&world, &["failure", "begun_in_place"]);
@@ -99,6 +99,12 @@ fn a_client_that_was_killed_and_comes_back_is_told_as_the_one_that_replaced_its_
         assert!(sentence.contains("both end"), "it is said of both: {sentence}");
         mended_by(&story, "killed and started again");
     }
+}
+
+/// Its port is free behind that.
+fn killed(client: &mut Stock) {
+    client.0.signal("KILL");
+    assert!(client.0.ends(Duration::from_secs(10)).is_some(), "{}", client.0.log());
 }
 
 #[test]
