@@ -105,7 +105,7 @@ fn value(field: &Field) -> String {
     let text = plain(field.meaning.as_deref().unwrap_or(&field.value));
     match field.value.parse() {
         Ok(seconds) if name.ends_with(".not_before") || name.ends_with(".not_after") => {
-            format!("{name}={} UTC", moment(seconds))
+            format!("{name}={}", moment(seconds))
         }
         _ => format!("{name}={text}"),
     }

@@ -19,7 +19,10 @@ pub(super) fn of(
     }
     let has = |names: &[&str]| steps.iter().any(|step| names.contains(&step.entry.as_str()));
     let tls = version(steps);
-    let renewals = steps.iter().map(|step| step.handshake).max().unwrap_or(0);
+    // That new keys were asked for is none: somebody has to answer it with TLS.
+    let asked = ["client_soft_reset", "server_soft_reset", "reset_repeated"];
+    let begun = steps.iter().filter(|step| !asked.contains(&step.entry.as_str()));
+    let renewals = begun.map(|step| step.handshake).max().unwrap_or(0);
     let what = match (protocol, renewals) {
         (Protocol::Tls, _) if has(&["server_hello_resumed"]) => {
             format!("A {tls} handshake by a key that both had before")

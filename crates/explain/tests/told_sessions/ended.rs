@@ -1,14 +1,27 @@
 //! What a gateway tells of sessions that it had let in: their end, and the lives of the keys that they have.
 
 use explain::Side;
+use explain::capture::{Known, read};
 use explain::kept::{LiveKey, Meeting as AtTheGateway, Outcome, Verdict};
 use explain::render;
 use explain::story::{Ending, KeyKind, Source, Stories, Story, Use, VERSION};
 
-use crate::entries;
 use crate::meeting::{Act, Admit, Meeting};
+use crate::{entries, first};
 
 const LATER: u64 = 3_600_000_000;
+
+#[test]
+fn new_keys_that_were_asked_for_and_not_made_are_no_renewal() {
+    let mut meeting = Meeting::new(Admit::Yes).run(&[Act::Data, Act::Renew]);
+    let told =
+        |meeting: &Meeting| first(read(meeting.pcap().as_slice(), Known::default()).unwrap()).title;
+    assert!(told(&meeting).ends_with("renewed once"), "{}", told(&meeting));
+    let asks = |(_, _, bytes): &(u64, Side, Vec<u8>)| bytes[0] >> 3 == 3;
+    let asked = meeting.packets.iter().position(asks).expect("a soft reset");
+    meeting.packets.truncate(asked + 1);
+    assert!(!told(&meeting).contains("renewed"), "{}", told(&meeting));
+}
 
 #[test]
 fn a_session_that_was_let_in_is_told_with_its_end_as_a_step_and_not_as_a_handshake_that_broke() {
