@@ -90,7 +90,7 @@ fn stories(number: usize) -> String {
 
 fn step(step: Option<&Step>) -> String {
     step.map_or_else(
-        || "has ended".to_owned(),
+        || "tells no further step".to_owned(),
         |step| format!("{}, {}", plain(&step.title), words::who(step)),
     )
 }

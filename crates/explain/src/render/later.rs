@@ -13,7 +13,11 @@ pub(super) fn readers(story: &Story) -> Vec<&'static str> {
                 "Whoever has the server's private key, or gets it later, can read it, and the tunnel's packets too. The client sent the secret of TLS encrypted with the server's public key (RSA key transport), and the tunnel's keys come from inside that TLS. Where a shared key encrypts the control channel (tls-crypt), that key is wanted besides."
             }
         };
-        return vec![who, "A future quantum computer could open it too."];
+        let mut said = vec![who, "A future quantum computer could open it too."];
+        if gives_the_secret_in_a_ticket(story) {
+            said.push(BY_TICKET);
+        }
+        return said;
     }
     if let Some(said) = taken_up(story) {
         return said;
@@ -28,13 +32,15 @@ pub(super) fn readers(story: &Story) -> Vec<&'static str> {
         false => "A future quantum computer could open it: the secret was agreed on by an elliptic curve alone.",
     });
     if gives_the_secret_in_a_ticket(story) {
-        said.push("In TLS 1.2 the ticket holds the secret, locked with the server's ticket key: whoever gets that can read it too.");
+        said.push(BY_TICKET);
     }
     if story.protocol == Protocol::OpenVpn && !by_exporter(story) {
         return Vec::new();
     }
     said
 }
+
+const BY_TICKET: &str = "Up to TLS 1.2 a ticket holds the secret, locked with the server's ticket key: whoever gets that can read it too.";
 
 /// Where an earlier session is taken up and nothing fresh is agreed on, whoever can read that one can read this one.
 fn taken_up(story: &Story) -> Option<Vec<&'static str>> {
@@ -74,7 +80,7 @@ fn agreed(story: &Story) -> Option<String> {
 
 fn gives_the_secret_in_a_ticket(story: &Story) -> bool {
     let has = |entry: &str| story.steps.iter().any(|step| step.entry == entry);
-    has("server_key_exchange") && has("new_session_ticket")
+    has("client_key_exchange") && has("new_session_ticket")
 }
 
 /// Whether the keys of the tunnel's packets come from TLS alone.
