@@ -148,27 +148,32 @@ fn fell_silent() -> Verdict {
     }
 }
 
-/// What is likely behind a silence, by how far the handshake had come.
+/// What is likely behind a silence comes first among the mends.
 fn suspect(story: &mut Story) {
-    let has = |kind: Kind| story.steps.iter().any(|step| step.entry == kind.entry().name);
-    let hello = [Kind::ServerHello, Kind::ServerHelloOld].into_iter().any(has);
-    let suspicion = match () {
-        () if has(Kind::ClientFinished) && has(Kind::ServerFinished) => {
-            "TLS was agreed on: most often the server wants a user name and a password then, which this client has not."
-        }
-        () if hello => {
-            "The server may dislike the client's certificate and say nothing of it; or large packets are lost on the way."
-        }
-        () if has(Kind::ClientHello) => {
-            "The two may have no version of TLS and no cipher in common, of which servers say nothing as a rule: compare `tls-version-min` and `tls-cipher` of both."
-        }
-        () => return,
-    };
-    if let Ending::Broken(broken) = &mut story.ending
+    let suspicion =
+        suspicion(|kind| story.steps.iter().any(|step| step.entry == kind.entry().name));
+    if let (Some(suspicion), Ending::Broken(broken)) = (suspicion, &mut story.ending)
         && broken.code == FELL_SILENT
     {
         broken.mends.insert(0, suspicion.to_owned());
     }
+}
+
+/// By how far the handshake had come.
+fn suspicion(has: impl Fn(Kind) -> bool) -> Option<&'static str> {
+    if has(Kind::ClientFinished) && has(Kind::ServerFinished) {
+        return Some(
+            "TLS was agreed on: most often the server wants a user name and a password then, which this client has not.",
+        );
+    }
+    if has(Kind::ServerHello) || has(Kind::ServerHelloOld) {
+        return Some(
+            "The server may dislike the client's certificate and say nothing of it; or large packets are lost on the way.",
+        );
+    }
+    has(Kind::ClientHello).then_some(
+        "The two may have no version of TLS and no cipher in common, of which servers say nothing as a rule: compare `tls-version-min` and `tls-cipher` of both.",
+    )
 }
 
 fn carried(echo: Echo) -> String {
@@ -207,3 +212,27 @@ const NOTHING_LISTENS: &str =
     "the machine there, or a firewall on the way, answered that nothing listens at this UDP port";
 const FELL_SILENT: &str = "fell_silent";
 const LOOK_AT_THE_LOG: &str = "Whoever runs the server sees more in its log: of Handfast, `handfast explain failure` tells it.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_suspected_behind_a_silence_follows_from_the_last_that_was_said() {
+        let said = [
+            (Kind::ClientReset, None),
+            (Kind::ClientHello, Some("no version of TLS and no cipher in common")),
+            (Kind::ServerHello, Some("dislike the client's certificate")),
+            (Kind::ServerFinished, Some("dislike the client's certificate")),
+            (Kind::ClientFinished, Some("a user name and a password")),
+        ];
+        for (last, (_, suspected)) in said.iter().enumerate() {
+            let told = suspicion(|kind| said[..=last].iter().any(|(have, _)| *have == kind));
+            let fits = match (told, suspected) {
+                (Some(told), Some(suspected)) => told.contains(suspected),
+                (told, suspected) => told.is_none() && suspected.is_none(),
+            };
+            assert!(fits, "{:?}: {told:?}", said[last].0);
+        }
+    }
+}
