@@ -45,6 +45,26 @@ impl Facts {
         }
     }
 
+    /// Adds one before others.
+    pub(crate) fn insert(&mut self, before: usize, fact: Fact) {
+        let last = self.all.len();
+        self.push(fact);
+        if before < last && self.all.len() > last {
+            self.all[before..].rotate_right(1);
+        }
+    }
+
+    /// Takes one out that has turned out not to be what it was told as.
+    pub(crate) fn remove(&mut self, index: usize) {
+        if index < self.all.len() {
+            self.all.remove(index);
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Fact> {
+        self.all.get_mut(index)
+    }
+
     /// Adds what came later to the last data of a side.
     pub(crate) fn add_to_data(&mut self, from: Side, fields: Vec<Field>) {
         let data = |fact: &&mut Fact| fact.from == from && fact.kind == Kind::ApplicationData;
@@ -137,6 +157,8 @@ pub(crate) enum Detail {
         stands_in: Option<Chapter>,
         /// It stands for what both sides said.
         both_ways: bool,
+        /// The server's number came back in it.
+        returns_number: bool,
     },
 }
 

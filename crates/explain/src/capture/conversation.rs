@@ -39,13 +39,11 @@ impl Reading {
 pub(super) struct OverUdp {
     ends: Ends,
     session: Box<Session>,
-    /// The time of the last datagram.
-    last: u64,
 }
 
 impl OverUdp {
     pub(super) fn new(ends: Ends, reading: &Reading) -> Self {
-        Self { ends, session: Box::new(reading.session()), last: 0 }
+        Self { ends, session: Box::new(reading.session()) }
     }
 
     pub(super) fn take_opened(&mut self) -> (Vec<TunnelPacket>, Opened) {
@@ -53,7 +51,6 @@ impl OverUdp {
     }
 
     pub(super) fn packet(&mut self, chunk: Chunk<'_>) {
-        self.last = chunk.at;
         self.session.datagram(chunk);
     }
 
@@ -62,7 +59,7 @@ impl OverUdp {
     }
 
     pub(super) fn story(mut self) -> Option<Story> {
-        self.session.end(self.last);
+        self.session.end();
         tell(&Told {
             transport: "udp",
             client: self.ends.client.clone(),
@@ -86,8 +83,6 @@ pub(super) struct OverTcp {
     closed: Option<(Side, bool)>,
     /// Whether anything of the client and of the server is in the capture.
     is_there: [bool; 2],
-    /// The time of the last segment.
-    last: u64,
 }
 
 enum Speech {
@@ -111,7 +106,6 @@ impl OverTcp {
             speech: Speech::Unknown(Queue::default()),
             closed: None,
             is_there: [false; 2],
-            last: 0,
         }
     }
 
@@ -149,10 +143,9 @@ impl OverTcp {
 
     pub(super) fn segment(&mut self, sequence: u32, chunk: &Chunk<'_>) {
         let from = chunk.from;
-        self.last = chunk.at;
         match self.stream(from).push(sequence, chunk) {
             Ready::Bytes(chunks) => chunks.iter().for_each(|chunk| self.bytes(&chunk.seen(from))),
-            Ready::Lost => self.lost(chunk),
+            Ready::Lost(at) => self.lost(from, at),
         }
     }
 
@@ -160,13 +153,15 @@ impl OverTcp {
         self.closed.get_or_insert((by, reset));
     }
 
-    fn lost(&mut self, chunk: &Chunk<'_>) {
+    /// Bytes of this side are missing for good, before what came at this time.
+    fn lost(&mut self, from: Side, at: u64) {
+        let nothing = Seen { at, from, bytes: &[], places: Vec::new() };
         match &mut self.speech {
             Speech::Tls(tls) => {
                 let (connection, facts) = &mut **tls;
-                keep(connection.lost(&(*chunk).into()), facts);
+                keep(connection.lost(&nothing), facts);
             }
-            Speech::OpenVpn(framed) => framed.lost(&(*chunk).into()),
+            Speech::OpenVpn(framed) => framed.lost(&nothing),
             Speech::Unknown(_) | Speech::Clear(_) | Speech::Other => {}
         }
     }
@@ -246,12 +241,13 @@ impl OverTcp {
     }
 
     pub(super) fn story(&mut self) -> Option<Story> {
-        for (from, hole) in
-            [(Side::Client, self.client.has_hole()), (Side::Server, self.server.has_hole())]
-        {
-            if hole {
-                self.lost(&Chunk { at: self.last, from, frame: 0, offset: 0, bytes: &[] });
+        for side in [Side::Client, Side::Server] {
+            if let Some(at) = self.stream(side).hole() {
+                self.lost(side, at);
             }
+        }
+        if let Speech::OpenVpn(framed) = &mut self.speech {
+            framed.session.end();
         }
         let (facts, session, uses) = match &self.speech {
             Speech::Tls(tls) => (&tls.1, None, tls.0.uses().to_vec()),

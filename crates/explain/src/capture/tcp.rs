@@ -17,6 +17,8 @@ pub(super) struct Stream {
     next: Option<u32>,
     waiting: BTreeMap<u32, Segment>,
     size: usize,
+    /// When the first came of what waits behind a hole.
+    hole: Option<u64>,
     lost: bool,
 }
 
@@ -31,8 +33,8 @@ struct Segment {
 pub(super) enum Ready {
     /// Bytes in order.
     Bytes(Vec<OwnedChunk>),
-    /// Bytes are missing for good.
-    Lost,
+    /// Bytes are missing for good, since what came then stands behind them.
+    Lost(u64),
 }
 
 /// A chunk that waited.
@@ -67,10 +69,11 @@ impl Stream {
             return Ready::Bytes(self.deliver(segment));
         }
         self.size += segment.bytes.len();
+        let hole = *self.hole.get_or_insert(chunk.at);
         self.waiting.entry(sequence).or_insert(segment);
         if self.size > LONGEST_WAIT || self.waiting.len() > MOST_SEGMENTS {
             self.give_up();
-            return Ready::Lost;
+            return Ready::Lost(hole);
         }
         Ready::Bytes(Vec::new())
     }
@@ -87,6 +90,7 @@ impl Stream {
             ready.push(OwnedChunk { segment: now });
             segment = self.following(next);
         }
+        self.hole = self.waiting.values().map(|segment| segment.at).min();
         ready
     }
 
@@ -110,9 +114,9 @@ impl Stream {
         None
     }
 
-    /// True if something waits behind a hole.
-    pub(super) fn has_hole(&self) -> bool {
-        !self.waiting.is_empty()
+    /// When the first came of what waits behind a hole, where something does.
+    pub(super) fn hole(&self) -> Option<u64> {
+        self.hole.filter(|_| !self.waiting.is_empty())
     }
 
     fn give_up(&mut self) {
@@ -142,7 +146,7 @@ mod tests {
         assert_eq!(push(&mut stream, 1, b"defg"), b"");
         assert_eq!(push(&mut stream, u32::MAX - 1, b"ab"), b"abcdefg");
         assert_eq!(push(&mut stream, 2, b"efgh"), b"h");
-        assert!(!stream.has_hole());
+        assert_eq!(stream.hole(), None);
     }
 
     #[test]
@@ -151,7 +155,7 @@ mod tests {
         stream.begin(0);
         let mut lost = false;
         for n in 1..=600u32 {
-            lost |= matches!(stream.push(n * 1000, &chunk(b"x")), Ready::Lost);
+            lost |= matches!(stream.push(n * 1000, &chunk(b"x")), Ready::Lost(_));
         }
         assert!(lost);
         assert_eq!(push(&mut stream, 1, b"a"), b"");
@@ -162,7 +166,7 @@ mod tests {
             Ready::Bytes(chunks) => {
                 chunks.iter().flat_map(|chunk| chunk.segment.bytes.clone()).collect()
             }
-            Ready::Lost => panic!("nothing is lost here"),
+            Ready::Lost(_) => panic!("nothing is lost here"),
         }
     }
 

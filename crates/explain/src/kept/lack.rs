@@ -91,7 +91,7 @@ impl Lack {
             key: None,
             handshake: 0,
             source: Source::Gap,
-            detail: Detail::Unkept { stands_in: self.chapter(), both_ways },
+            detail: Detail::Unkept { stands_in: self.chapter(), both_ways, returns_number: false },
         }
     }
 

@@ -11,7 +11,7 @@ use wire::{KeyId, MessageId, Opcode, SessionId, data, split_first_byte};
 use super::inside::Inside;
 use super::joined::Sender;
 use super::listed::Listed;
-use super::order::Order;
+use super::order::{Mark, Order};
 use super::packets::{Opened as OpenedData, Openers, Opening, TunnelPacket};
 use super::wrapping::{Form, Keys, Opened, encrypted, envelope_of_sealed};
 use crate::catalogue::Kind;
@@ -21,6 +21,7 @@ use crate::key_log::KeyLog;
 use crate::place::{Chunk, Seen, Side};
 use crate::story::{Source, Use, Wrapping};
 use crate::tls;
+use missed::Gap;
 
 /// The most control packets that are listed, and generations of keys that are followed.
 const MOST_PACKETS: usize = 2_000;
@@ -56,6 +57,10 @@ pub(crate) struct Session {
     /// The time that the first packet's wrapping names.
     replay_time: Option<u32>,
     generations: Vec<Generation>,
+    /// What is missing, as it turns out; each takes its place among the facts at the end.
+    gaps: Vec<Gap>,
+    /// Who can't be read any more.
+    lost: Vec<Side>,
     pub(crate) facts: Facts,
     pub(crate) packets: Vec<Listed>,
     pub(crate) data: Vec<DataUse>,
@@ -95,6 +100,8 @@ impl Session {
             cookie_returned: false,
             replay_time: None,
             generations: Vec::new(),
+            gaps: Vec::new(),
+            lost: Vec::new(),
             facts: Facts::default(),
             packets: Vec::new(),
             data: Vec::new(),
@@ -151,9 +158,10 @@ impl Session {
 
     /// Takes a packet whose wrapping somebody else has taken off and found right.
     pub(crate) fn verified(&mut self, seen: &Seen<'_>, opened: &Opened) {
+        let mark = self.mark(seen.at);
         let again = self.list(seen, opened);
         self.knock(seen, opened, again);
-        self.stream(seen, &opened.packet);
+        self.stream(seen, mark, &opened.packet);
     }
 
     /// Who used which key of the TLS inside.
@@ -245,9 +253,10 @@ impl Session {
             return self.wrong(seen, &opened);
         }
         self.begin_generation(&opened.packet);
+        let mark = self.mark(seen.at);
         self.confirm(seen, &opened.packet);
         self.knock(seen, &opened, again);
-        self.stream(seen, &opened.packet);
+        self.stream(seen, mark, &opened.packet);
     }
 
     /// A reset that is wrapped otherwise than those of the other side, which drops it for that.
@@ -309,7 +318,7 @@ impl Session {
         wrapping: &str,
     ) {
         let new = self.generations.last().is_some_and(|last| header.key_id == last.key_id.next());
-        if new && header.opcode == Opcode::CONTROL_SOFT_RESET_V1 {
+        if new {
             self.generation(header.key_id);
         }
         let handshake = self.newest();
@@ -394,7 +403,10 @@ impl Session {
         }
         if self.returns_cookie(seen.from, packet) {
             self.cookie_returned = true;
-            self.tell_packet(seen, Kind::CookieReturned, opened);
+            // A server that said more had it before.
+            if !self.generations.first().is_some_and(|first| first.server.goes_on()) {
+                self.tell_packet(seen, Kind::CookieReturned, opened);
+            }
         }
     }
 
@@ -404,15 +416,16 @@ impl Session {
         !self.cookie_returned && from == Side::Client && self.server_session.is_some() && returned
     }
 
-    /// A message of a key id that is not known yet begins a generation: a reset, or with some clients the first
+    /// A packet of a key id that is not known yet begins a generation: a reset, or with some clients the first
     /// message itself.
     fn begin_generation(&mut self, packet: &ControlPacket) {
         let last = self.generations.last().map(|generation| generation.key_id);
-        let expected = match last {
-            None => packet.key_id == KeyId::FIRST,
+        let is_new = match last {
+            None => packet.key_id == KeyId::FIRST && packet.message_id == Some(MessageId::FIRST),
+            // Its first message may be missing.
             Some(last) => packet.key_id == last.next(),
         };
-        if expected && packet.message_id == Some(MessageId::FIRST) {
+        if is_new {
             self.generation(packet.key_id);
         }
     }
@@ -447,7 +460,7 @@ impl Session {
     }
 
     /// What a packet carries of the stream of TLS.
-    fn stream(&mut self, seen: &Seen<'_>, packet: &ControlPacket) {
+    fn stream(&mut self, seen: &Seen<'_>, mark: Mark, packet: &ControlPacket) {
         let Some(id) = packet.message_id else { return };
         let at = self.generations.iter().rposition(|have| have.key_id == packet.key_id);
         let Some((number, generation)) =
@@ -457,12 +470,12 @@ impl Session {
         };
         let handshake = self.first + number as u32;
         let payload = seen.tail(packet.payload.len());
-        if !generation.order_mut(seen.from).is_next(id.0) {
-            return generation.order_mut(seen.from).wait(id.0, &payload);
+        if !generation.order_mut(seen.from).is_next(id.0, seen.at) {
+            return generation.order_mut(seen.from).wait(id.0, mark, &payload);
         }
         generation.tls_bytes(handshake, &payload, &mut self.facts);
         while let Some(message) = generation.order_mut(seen.from).following() {
-            generation.tls_bytes(handshake, &message.seen(seen.at), &mut self.facts);
+            generation.tls_bytes(handshake, &message.seen(), &mut self.facts);
         }
     }
 
@@ -476,6 +489,7 @@ impl Session {
 
     /// The first packet under a key is told; of the others time and number are kept.
     fn data(&mut self, seen: &Seen<'_>, key_id: KeyId) {
+        self.renewed_unseen(seen, key_id);
         let number = self.generations.iter().rposition(|have| have.key_id == key_id);
         let (Some(number), Ok(header)) = (number, data::parse_header(seen.bytes)) else { return };
         if self.opening.is_wanted() {

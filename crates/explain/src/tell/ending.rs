@@ -162,7 +162,12 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
     }
     // A client says more than its reset only to a server that answered, seen or not.
     let goes_on = |packet: &Listed| packet.from == Side::Client && !packet.opcode.is_hard_reset();
-    let is_answered = has(Kind::ServerReset) || session.packets.iter().any(goes_on);
+    let is_missing = |fact: &Fact| {
+        fact.from == Side::Server && matches!(fact.kind, Kind::Missing | Kind::NotCaptured)
+    };
+    let is_answered = has(Kind::ServerReset)
+        || session.packets.iter().any(goes_on)
+        || facts.iter().copied().any(is_missing);
     if is_answered || !has(Kind::ResetRepeated) {
         return None;
     }
@@ -316,8 +321,9 @@ fn wrong_key(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -
 /// The connection ended before the handshake did.
 fn hung_up(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
     let (by, reset) = conversation.closed?;
-    let sealed = facts.iter().any(|fact| matches!(fact.kind, Kind::Sealed | Kind::ControlSealed));
-    if sealed {
+    // What is closed, or is not in the capture, may have been all the rest.
+    let closed = [Kind::Sealed, Kind::ControlSealed, Kind::Missing, Kind::NotCaptured];
+    if facts.iter().any(|fact| closed.contains(&fact.kind)) {
         return None;
     }
     if let Some(broken) = shut_out(conversation, facts, steps) {

@@ -181,7 +181,7 @@ fn chapters(facts: &[&Fact], protocol: Protocol) -> Vec<Chapter> {
             // In TLS 1.2 what is encrypted first is the word that confirms the rest.
             (Kind::Sealed, _) if words::is_old(fact, facts) => Chapter::Finished,
             (Kind::NotCaptured, _) => before.unwrap_or(Chapter::Knock),
-            (Kind::NotKept, _) => before.unwrap_or(match protocol {
+            (Kind::NotKept | Kind::Missing, _) => before.unwrap_or(match protocol {
                 Protocol::OpenVpn => Chapter::Knock,
                 Protocol::Tls => Chapter::Hello,
             }),

@@ -99,6 +99,23 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
             Entry { leaves_open: "Whether the server keeps this client on.", ..entry }
         }
         Kind::Exit => goodbye(fact, entry),
+        Kind::NotCaptured if matches!(fact.detail, Detail::Unkept { returns_number: true, .. }) => {
+            Entry {
+                sentence: "This side said more than this capture has, by the numbers of its messages: here the server's number came back as well.",
+                ..entry
+            }
+        }
+        Kind::NotCaptured if matches!(fact.detail, Detail::Unkept { both_ways: true, .. }) => {
+            Entry {
+                sentence: "Packets go by new keys here: the handshake that made them, of both sides, is not in this capture.",
+                terms: &[(
+                    "key id",
+                    "a number from 0 to 7 in every packet, which says the generation of keys it belongs to",
+                )],
+                leaves_open: "What was said in it.",
+                ..entry
+            }
+        }
         Kind::NotKept if stands_in(fact) == Some(Chapter::Data) => carried(entry),
         _ => entry,
     };

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use explain::KeyLog;
 use explain::Side;
+use explain::capture::written::{self, Flow};
 use explain::capture::{Known, read};
-use explain::story::{Ending, Source, Step, Stories, Story};
+use explain::story::{Chapter, Ending, Source, Step, Stories, Story};
 use wire::MessageId;
 use wire::control::{Acks, ControlHeader, ControlPacket, HEADER_LEN};
 
@@ -24,6 +25,9 @@ fn a_hello_that_is_not_captured_is_a_gap_before_the_answer_to_it() {
     );
     let gap = &story.steps[2];
     assert_eq!((gap.from, gap.source, message_ids(gap)), (Side::Client, Source::Gap, vec!["1"]));
+    // The server went on, so no later packet is the first that returns its number.
+    assert!(!told.iter().any(|one| one == "cookie_returned"), "{told:?}");
+    assert!(gap.sentence.contains("here the server's number came back"), "{}", gap.sentence);
     assert_eq!(story.ending, Ending::Done, "data goes both ways");
 }
 
@@ -31,12 +35,108 @@ fn a_hello_that_is_not_captured_is_a_gap_before_the_answer_to_it() {
 fn a_reset_that_is_not_captured_hides_nothing_of_what_follows() {
     let story = without(&[(Side::Client, 0)], true);
     let told = entries(&story);
-    assert_eq!(told[..3], ["server_reset", "not_captured", "cookie_returned"], "{told:?}");
-    let gap = &story.steps[1];
+    assert_eq!(told[..3], ["not_captured", "server_reset", "cookie_returned"], "{told:?}");
+    let gap = &story.steps[0];
     assert_eq!((gap.from, message_ids(gap)), (Side::Client, vec!["0"]));
     for entry in ["client_hello", "client_certificate", "client_key_message", "push_reply"] {
         assert!(told.iter().any(|one| one == entry), "{entry}: {told:?}");
     }
+}
+
+#[test]
+fn both_hellos_that_are_not_captured_are_gaps_in_their_order_before_what_follows_on_them() {
+    let story = without(&[(Side::Client, 1), (Side::Server, 1)], true);
+    assert_eq!(
+        entries(&story)[..4],
+        ["client_reset", "server_reset", "not_captured", "not_captured"]
+    );
+    let gaps = [&story.steps[2], &story.steps[3]];
+    assert_eq!(gaps.map(|gap| gap.from), [Side::Client, Side::Server]);
+    assert_eq!(gaps.map(|gap| gap.chapter), [Chapter::Hello, Chapter::Hello]);
+    assert!(!entries(&story).iter().any(|one| one == "cookie_returned"));
+}
+
+#[test]
+fn what_a_client_said_before_it_was_heard_stands_before_each_answer_to_it() {
+    let story = without(&[(Side::Client, 0), (Side::Client, 1)], true);
+    let told = entries(&story);
+    let begins = ["not_captured", "server_reset", "not_captured", "server_hello"];
+    assert_eq!(told[..4], begins, "{told:?}");
+    assert_eq!([0, 2].map(|at| message_ids(&story.steps[at])), [["0"], ["1"]]);
+    assert_eq!([0, 2].map(|at| story.steps[at].chapter), [Chapter::Knock, Chapter::Hello]);
+}
+
+#[test]
+fn a_renewal_is_told_without_the_words_that_asked_for_it() {
+    let story =
+        told_but(&[Act::Data, Act::Renew, Act::Data], |key_id, id| (key_id, id) == (1, Some(0)));
+    let renewed: Vec<&str> = story
+        .steps
+        .iter()
+        .filter(|step| step.handshake == 1)
+        .map(|step| step.entry.as_str())
+        .collect();
+    for entry in ["not_captured", "client_hello", "server_hello", "data_begins"] {
+        assert!(renewed.contains(&entry), "{entry}: {renewed:?}");
+    }
+}
+
+#[test]
+fn a_renewal_of_which_only_its_data_is_captured_is_a_gap_before_that() {
+    let story = told_but(&[Act::Data, Act::Renew, Act::Data], |key_id, _| key_id == 1);
+    assert!(story.title.ends_with("renewed once"), "{}", story.title);
+    let renewed: Vec<&Step> = story.steps.iter().filter(|step| step.handshake == 1).collect();
+    let entries: Vec<&str> = renewed.iter().map(|step| step.entry.as_str()).collect();
+    assert_eq!(entries, ["not_captured", "data_begins", "data_begins"]);
+    assert!(renewed[0].both_ways && renewed[0].sentence.contains("the handshake that made them"));
+}
+
+/// The story of a session without the control messages of such a key id and number.
+fn told_but(acts: &[Act], is_missing: impl Fn(u8, Option<u32>) -> bool) -> Story {
+    let meeting = Meeting::new(Admit::Yes).run(acts);
+    let is_there = |packet: &[u8]| {
+        opened(packet).is_none_or(|(packet, _)| {
+            !is_missing(packet.key_id.get(), packet.message_id.map(|id| id.0))
+        })
+    };
+    let packets = meeting.packets.iter().filter(|(_, _, packet)| is_there(packet));
+    let packets = packets.cloned().collect();
+    told(&meeting, packets, true)
+}
+
+#[test]
+fn a_hole_in_a_stream_stands_where_it_is_and_accuses_nobody() {
+    let meeting = Meeting::new(Admit::Yes).run(&[Act::Data, Act::Leave]);
+    let hello = |from: Side, packet: &[u8]| from == Side::Client && message(packet) == Some(1);
+    let story = over_tcp(&meeting, hello);
+    let begins = ["client_reset", "server_reset", "missing", "server_hello"];
+    assert_eq!(entries(&story)[..4], begins, "{:?}", entries(&story));
+    assert!(
+        !entries(&story).iter().any(|one| one == "not_captured"),
+        "it is there, behind the hole"
+    );
+    assert_eq!(story.steps[2].chapter, Chapter::Knock);
+    let story = over_tcp(&meeting, |from, packet| {
+        hello(from, packet) || from == Side::Server && message(packet) == Some(0)
+    });
+    assert_eq!(story.ending, Ending::Cut, "{:?}", entries(&story));
+}
+
+/// The story of a session in a stream that lacks these packets, and was closed.
+fn over_tcp(meeting: &Meeting, is_missing: impl Fn(Side, &[u8]) -> bool) -> Story {
+    let ends = ["192.0.2.7:40000", "192.0.2.1:1194"].map(|end| end.parse().unwrap());
+    let mut flow = Flow::tcp(ends[0], ends[1]);
+    let mut file = [written::head(), flow.beginning(meeting.packets[0].0).concat()].concat();
+    for (at, from, packet) in &meeting.packets {
+        let framed = [&(packet.len() as u16).to_be_bytes(), packet.as_slice()].concat();
+        let frame = flow.said(*at, *from, &framed).unwrap();
+        if !is_missing(*from, packet) {
+            file.extend(frame);
+        }
+    }
+    let last = meeting.packets.last().unwrap().0;
+    file.extend(flow.ended(last, Side::Client, false).unwrap());
+    first(read(file.as_slice(), Known::default()).unwrap())
 }
 
 #[test]
