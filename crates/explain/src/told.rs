@@ -39,8 +39,8 @@ impl Told {
     pub fn exactly(&self, story: &Story) -> &'static str {
         let place = self.place(story);
         let goes_on = !matches!(story.ending, Ending::Broken(_) | Ending::Dropped(_));
-        match (place, story.is_of_a_gateway()) {
-            (Place::Shows(steps), _) if ends_with_a_refusal(story, &steps) => REFUSED,
+        match (&place, story.is_of_a_gateway()) {
+            (Place::Shows(steps), _) if ends_with_a_refusal(story, steps) => REFUSED,
             (Place::Here(_) | Place::Shows(_) | Place::OwnWord | Place::Asked, _) => {
                 self.correction
             }
@@ -52,6 +52,15 @@ impl Told {
             (_, _) if self.is_of_the_knock() && is_answered(story) => self.correction,
             (_, _) if self.has_nothing_to_check(story) => NOTHING_TO_CHECK,
             (_, true) if story.missing.is_empty() => NOT_KEPT,
+            // What is closed, or is not in a capture, was said all the same where a tunnel came of it.
+            (Place::Sealed(_) | Place::Unseen, false) if story.protocol == Protocol::OpenVpn => {
+                match (&story.ending, &place) {
+                    (Ending::Done, _) => self.correction,
+                    (_, Place::Sealed(_)) => NOT_SEEN,
+                    _ if has_a_hole(story) => NOT_SEEN,
+                    _ => self.unseen,
+                }
+            }
             (_, _) => self.unseen,
         }
     }
@@ -87,6 +96,15 @@ const CARRIED: &str = "The gateway takes what they say to the service that was a
 /// Of a handshake that failed, where its gateway did not keep how far it came.
 const NOT_KEPT: &str = "Whether it came to that is not known here: the gateway did not keep it.";
 
+/// Of what may stand where nobody can read, or in what a capture lacks.
+const NOT_SEEN: &str = "Whether it came to that can't be seen here.";
+
+/// Whether a capture lacks a part of it.
+fn has_a_hole(story: &Story) -> bool {
+    let lacks = [Kind::Missing, Kind::NotCaptured].map(|kind| kind.entry().name);
+    story.steps.iter().any(|step| lacks.contains(&step.entry.as_str()))
+}
+
 /// All that is told of a protocol.
 pub fn steps(protocol: Protocol) -> &'static [Told] {
     match protocol {
@@ -109,7 +127,7 @@ const VPN: &[Told] = &[
         unseen: "It drops without an answer what the code does not fit. No answer is seen here, which has other causes too.",
         kinds: &[Kind::ServerReset],
         by: Some(Side::Server),
-        checks: &[Kind::ClientReset, Kind::WrongWrapping],
+        checks: &[Kind::ClientReset, Kind::WrongWrapping, Kind::NotCaptured],
         ..TOLD
     },
     Told {

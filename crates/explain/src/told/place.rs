@@ -108,8 +108,12 @@ impl Told {
         if let Some(gap) = self.gap(story) {
             return Place::NotKept(gap.number);
         }
-        let is_sealed =
-            |step: &&Step| step.entry == "sealed" && self.by.is_none_or(|by| step.from == by);
+        // What comes before TLS is never among what TLS encrypts.
+        let is_sealed = |step: &&Step| {
+            !self.is_of_the_knock()
+                && step.entry == "sealed"
+                && self.by.is_none_or(|by| step.from == by)
+        };
         if let Some(sealed) = story.steps.iter().find(is_sealed) {
             return Place::Sealed(sealed.number);
         }

@@ -8,6 +8,7 @@ use explain::Side;
 use explain::capture::written::{self, Flow};
 use explain::capture::{Known, read};
 use explain::story::{Chapter, Ending, Source, Step, Stories, Story};
+use explain::told::Place;
 use wire::MessageId;
 use wire::control::{Acks, ControlHeader, ControlPacket, HEADER_LEN};
 
@@ -137,6 +138,26 @@ fn over_tcp(meeting: &Meeting, is_missing: impl Fn(Side, &[u8]) -> bool) -> Stor
     let last = meeting.packets.last().unwrap().0;
     file.extend(flow.ended(last, Side::Client, false).unwrap());
     first(read(file.as_slice(), Known::default()).unwrap())
+}
+
+#[test]
+fn what_is_usually_told_is_not_denied_for_what_a_capture_lacks_or_nobody_can_read() {
+    for missing in [
+        &[][..],
+        &[(Side::Client, 0)],
+        &[(Side::Client, 1)],
+        &[(Side::Client, 1), (Side::Server, 1)],
+    ] {
+        let story = without(missing, false);
+        assert_eq!(story.ending, Ending::Done);
+        for step in explain::told::steps(story.protocol) {
+            let exactly = step.exactly(&story);
+            assert!(!exactly.contains("did not come to"), "{missing:?}: {exactly}");
+            assert!(!exactly.contains("did not go on"), "{missing:?}: {exactly}");
+        }
+        let knock = explain::told::steps(story.protocol)[1].place(&story);
+        assert!(matches!(knock, Place::Shows(_)), "{missing:?}: {knock:?}");
+    }
 }
 
 #[test]
