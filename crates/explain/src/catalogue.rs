@@ -186,6 +186,7 @@ pub enum Kind {
     ClientReset,
     ResetRepeated,
     ServerReset,
+    SessionOffered,
     CookieReturned,
     ClientSoftReset,
     ServerSoftReset,

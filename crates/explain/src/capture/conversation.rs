@@ -58,8 +58,15 @@ impl OverUdp {
         self.session.is_over_with(datagram)
     }
 
-    pub(super) fn story(mut self) -> Option<Story> {
+    /// The client has begun another one in its place.
+    pub(super) fn followed(&mut self) {
+        self.session.followed();
+    }
+
+    /// What was observed of it until this moment.
+    pub(super) fn story(mut self, until: u64) -> Option<Story> {
         self.session.end();
+        self.session.observed_until(until);
         tell(&Told {
             transport: "udp",
             client: self.ends.client.clone(),
@@ -240,7 +247,8 @@ impl OverTcp {
         Speech::OpenVpn(Box::new(Framed::new(self.reading.session())))
     }
 
-    pub(super) fn story(&mut self) -> Option<Story> {
+    /// What was observed of it until this moment.
+    pub(super) fn story(&mut self, until: u64) -> Option<Story> {
         for side in [Side::Client, Side::Server] {
             if let Some(at) = self.stream(side).hole() {
                 self.lost(side, at);
@@ -248,6 +256,7 @@ impl OverTcp {
         }
         if let Speech::OpenVpn(framed) = &mut self.speech {
             framed.session.end();
+            framed.session.observed_until(until);
         }
         let (facts, session, uses) = match &self.speech {
             Speech::Tls(tls) => (&tls.1, None, tls.0.uses().to_vec()),

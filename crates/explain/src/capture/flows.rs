@@ -38,6 +38,8 @@ pub(super) struct Flows {
     others: BTreeMap<Pair, &'static str>,
     stories: Vec<Story>,
     uncounted: u64,
+    /// The time of the latest frame.
+    until: u64,
     /// Frames with a piece of a packet.
     pieces: u64,
     opened: Vec<TunnelPacket>,
@@ -56,6 +58,7 @@ impl Flows {
             others: BTreeMap::new(),
             stories: Vec::new(),
             uncounted: 0,
+            until: 0,
             pieces: 0,
             opened: Vec::new(),
             counts: Opened::default(),
@@ -83,6 +86,7 @@ impl Flows {
     }
 
     pub(super) fn frame(&mut self, frame: &Frame<'_>) {
+        self.until = self.until.max(frame.at);
         let Some(carried) = carried(frame.link, frame.bytes) else {
             self.pieces += u64::from(is_fragment(frame.link, frame.bytes));
             return;
@@ -106,7 +110,10 @@ impl Flows {
 
     fn datagram(&mut self, frame: &Frame<'_>, carried: &Carried<'_>) {
         let pair = pair(carried, false);
-        if self.udp.get(&pair).is_some_and(|(_, have)| have.is_over_with(carried.payload)) {
+        if let Some((_, have)) = self.udp.get_mut(&pair)
+            && have.is_over_with(carried.payload)
+        {
+            have.followed();
             self.finish_udp(&pair);
         }
         if !self.udp.contains_key(&pair) {
@@ -198,12 +205,12 @@ impl Flows {
     }
 
     fn finish_udp(&mut self, pair: &Pair) {
-        let story = self.udp.remove(pair).and_then(|(_, over)| over.story());
+        let story = self.udp.remove(pair).and_then(|(_, over)| over.story(self.until));
         self.stories.extend(story);
     }
 
     fn finish_tcp(&mut self, pair: &Pair) {
-        let story = self.tcp.remove(pair).and_then(|(_, mut over)| over.story());
+        let story = self.tcp.remove(pair).and_then(|(_, mut over)| over.story(self.until));
         self.stories.extend(story);
     }
 

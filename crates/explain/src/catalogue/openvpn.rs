@@ -83,6 +83,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         section: "OpenVPN protocol, P_CONTROL_HARD_RESET_SERVER_V2",
     },
     Entry {
+        kind: Kind::SessionOffered,
+        name: "session_offered",
+        chapter: Chapter::Knock,
+        title: "The server offers a new session (hard reset)",
+        sentence: "The server, which has a session with this client already, offers a new one under another number: it wants to begin anew.",
+        terms: &[(
+            "session id",
+            "eight bytes, random or calculated, by which one side names this session",
+        )],
+        proves: "Somebody is there who holds the shared key, as each profile does.",
+        leaves_open: "Whether the client is still there; if it takes up the offer, it begins a session of its own with that.",
+        readable: Readable::Everybody,
+        section: "OpenVPN protocol, P_CONTROL_HARD_RESET_SERVER_V2",
+    },
+    Entry {
         kind: Kind::CookieReturned,
         name: "cookie_returned",
         chapter: Chapter::Knock,

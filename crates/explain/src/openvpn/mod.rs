@@ -15,6 +15,8 @@ mod wrapping;
 pub(crate) use framed::Framed;
 pub(crate) use listed::Listed;
 pub use packets::{Opened, TunnelPacket};
-pub(crate) use session::{DATAGRAMS, DataUse, EITHER, GROUPS_KEY, OWN_KEY, SESSIONS_KEY, Session};
+pub(crate) use session::{
+    Asked, DATAGRAMS, DataUse, EITHER, GROUPS_KEY, OWN_KEY, SESSIONS_KEY, Session,
+};
 pub use wrapping::Keys;
 pub(crate) use wrapping::Opened as OpenedControl;

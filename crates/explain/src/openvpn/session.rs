@@ -1,6 +1,9 @@
 //! One OpenVPN session, from the client's first packet on.
 
 mod missed;
+mod renewing;
+
+pub(crate) use renewing::Asked;
 
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ use crate::place::{Chunk, Seen, Side};
 use crate::story::{Source, Use, Wrapping};
 use crate::tls;
 use missed::Gap;
+use renewing::Renewing;
 
 /// The most control packets that are listed, and generations of keys that are followed.
 const MOST_PACKETS: usize = 2_000;
@@ -67,6 +71,7 @@ pub(crate) struct Session {
     opening: Opening,
     /// What datagrams begin with, of the client and of the server.
     senders: [Sender; 2],
+    renewing: Renewing,
 }
 
 /// One side's use of the data key of one generation.
@@ -107,6 +112,7 @@ impl Session {
             data: Vec::new(),
             opening: Opening::default(),
             senders: <[Sender; 2]>::default(),
+            renewing: Renewing::default(),
         }
     }
 
@@ -228,6 +234,7 @@ impl Session {
 
     /// Takes one packet.
     pub(crate) fn packet(&mut self, seen: &Seen<'_>) {
+        self.sent(seen);
         match split_first_byte(seen.bytes) {
             Some((opcode, key_id)) if opcode.is_data() => self.data(seen, key_id),
             Some((opcode, _)) if opcode.is_control() => self.control(seen),
@@ -248,13 +255,20 @@ impl Session {
         }
         let Some(opened) = form.open(&self.keys, seen.from, seen.bytes) else { return };
         self.replay_time = self.replay_time.or(opened.stamp.map(|(_, time)| time));
-        let again = self.list(seen, &opened);
         if opened.wrapping == Wrapping::Wrong {
+            self.list(seen, &opened);
             return self.wrong(seen, &opened);
         }
-        self.begin_generation(&opened.packet);
+        let packet = &opened.packet;
+        if let Some(kind) = self.offers(seen.from, packet.opcode, packet.session_id) {
+            self.list_as(seen, &opened, kind == Kind::ResetRepeated);
+            return self.tell_packet(seen, kind, &opened);
+        }
+        let again = self.list(seen, &opened);
+        self.begin_generation(packet);
+        self.speaks_of(seen, packet.opcode, packet.key_id);
         let mark = self.mark(seen.at);
-        self.confirm(seen, &opened.packet);
+        self.confirm(seen, packet);
         self.knock(seen, &opened, again);
         self.stream(seen, mark, &opened.packet);
     }
@@ -288,7 +302,11 @@ impl Session {
                 self.client_session = Some(header.session_id);
                 Kind::ClientReset
             }
-            (Opcode::CONTROL_HARD_RESET_SERVER_V2, Side::Server) => Kind::ServerReset,
+            (Opcode::CONTROL_HARD_RESET_SERVER_V2, Side::Server) => {
+                let offered = self.offers(seen.from, header.opcode, header.session_id);
+                self.server_session.get_or_insert(header.session_id);
+                offered.unwrap_or(Kind::ServerReset)
+            }
             _ => kind_of_sealed(header.opcode, seen.from),
         };
         if self.generations.is_empty() {
@@ -321,11 +339,19 @@ impl Session {
         if new {
             self.generation(header.key_id);
         }
+        if kind != Kind::SessionOffered && kind != Kind::ResetRepeated {
+            self.speaks_of(seen, header.opcode, header.key_id);
+        }
         let handshake = self.newest();
         let told =
             |fact: &Fact| (fact.kind, fact.from, fact.handshake) == (kind, seen.from, handshake);
+        let is_told = kind != Kind::SessionOffered && self.facts.all().iter().any(told);
+        let kind = match header.opcode {
+            Opcode::CONTROL_SOFT_RESET_V1 if is_told => Kind::ResetRepeated,
+            _ => kind,
+        };
         let says_nothing = header.opcode == Opcode::ACK_V1;
-        if kind == Kind::ResetRepeated || !says_nothing && !self.facts.all().iter().any(told) {
+        if kind == Kind::ResetRepeated || !says_nothing && !is_told {
             let fields = vec![
                 Field::number("opcode", header.opcode.0).meaning(&header.opcode.to_string()),
                 Field::number("key_id", header.key_id.get()),
@@ -353,10 +379,16 @@ impl Session {
         let generation = self.generations.iter().rev().find(|have| have.key_id == packet.key_id);
         let order = generation.map(|generation| generation.order(seen.from));
         let again = order.zip(id).is_some_and(|(order, id)| order.had(id.0));
+        self.list_as(seen, opened, again);
+        again
+    }
+
+    fn list_as(&mut self, seen: &Seen<'_>, opened: &Opened, again: bool) {
+        let packet = &opened.packet;
         if self.packets.len() < MOST_PACKETS {
             self.packets.push(Listed {
                 acks: packet.acks,
-                message: id,
+                message: packet.message_id,
                 payload: packet.payload.len() as u32,
                 again,
                 stamp: opened.stamp,
@@ -364,7 +396,6 @@ impl Session {
                 ..Listed::envelope(seen, packet.opcode, packet.key_id, packet.session_id)
             });
         }
-        again
     }
 
     fn wrong(&mut self, seen: &Seen<'_>, opened: &Opened) {
@@ -392,7 +423,7 @@ impl Session {
                 self.server_session = Some(packet.session_id);
                 Some(Kind::ServerReset)
             }
-            (Opcode::CONTROL_SOFT_RESET_V1, _) if again => None,
+            (Opcode::CONTROL_SOFT_RESET_V1, _) if again => Some(Kind::ResetRepeated),
             (Opcode::CONTROL_SOFT_RESET_V1, Side::Client) => Some(Kind::ClientSoftReset),
             (Opcode::CONTROL_SOFT_RESET_V1, Side::Server) => Some(Kind::ServerSoftReset),
             _ => None,

@@ -117,6 +117,7 @@ fn ending(ending: &Ending) -> String {
         Ending::Cut => "not seen to its end".to_owned(),
         Ending::Broken(broken)
         | Ending::Ended(broken)
+        | Ending::Unrenewed(broken)
         | Ending::Distrusted(broken)
         | Ending::Dropped(broken) => plain(&broken.sentence),
     }

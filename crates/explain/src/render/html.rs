@@ -236,12 +236,16 @@ impl Page {
 
     fn ending(&mut self, story: &Story) {
         match &story.ending {
-            Ending::Done => self.add("<p class=\"good\">The handshake is complete.</p>\n"),
+            Ending::Done => {
+                let renewal = words::renewal_unseen(story);
+                self.add(&format!("<p class=\"good\">The handshake is complete.{renewal}</p>\n"));
+            }
             Ending::Cut => {
                 self.add("<p>What was observed does not show whether it was completed.</p>\n")
             }
             Ending::Broken(broken)
             | Ending::Ended(broken)
+            | Ending::Unrenewed(broken)
             | Ending::Distrusted(broken)
             | Ending::Dropped(broken) => {
                 let class = if let Ending::Dropped(_) = story.ending { "box" } else { "bad" };

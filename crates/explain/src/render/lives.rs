@@ -3,9 +3,9 @@
 //! They say what the table of keys says, to whoever does not read tables; nothing is in them that is not in there.
 
 use super::time::{lasting, span};
-use super::words::{GREATEST_AGE, STILL_OPENS, SUPERSEDED, renews, seals_from};
+use super::words::{GREATEST_AGE, STILL_OPENS, SUPERSEDED, renews, seals_from, unmade};
 use crate::place::Side;
-use crate::story::{KeyKind, KeyLine, Rule, Story, Use};
+use crate::story::{Ending, KeyKind, KeyLine, Rule, Story, Use};
 
 /// The most keys of which there are sentences.
 const MOST: usize = 20;
@@ -13,7 +13,7 @@ const MOST: usize = 20;
 /// One for each data channel key.
 pub(super) fn of_tunnel(story: &Story) -> Vec<String> {
     let keys = story.keys.iter().filter(|key| key.kind == KeyKind::Data).take(MOST);
-    keys.map(|key| [made(key), carried(key), followed(key, &story.keys)].concat()).collect()
+    keys.map(|key| [made(key), carried(key), followed(key, story)].concat()).collect()
 }
 
 fn made(key: &KeyLine) -> String {
@@ -75,9 +75,9 @@ fn begins(key: &KeyLine) -> String {
     format!("{neither}{begins}")
 }
 
-fn followed(key: &KeyLine, all: &[KeyLine]) -> String {
+fn followed(key: &KeyLine, story: &Story) -> String {
     if let Some(next) = &key.replaced_by {
-        return replaced(key, next, all.iter().find(|line| line.id == *next));
+        return replaced(key, next, story.keys.iter().find(|line| line.id == *next));
     }
     let plan = key.plan.unwrap_or_default();
     match (key.ends, plan.renews) {
@@ -96,10 +96,24 @@ fn followed(key: &KeyLine, all: &[KeyLine]) -> String {
         (None, None) if key.renewal == Rule::Never => {
             " Its end was not seen; nothing takes its place.".to_owned()
         }
-        (None, None) => {
-            " Its end was not seen; a renegotiation, which either side may begin, makes the next one."
-                .to_owned()
-        }
+        (None, None) => match unmade(story) {
+            Some(asked) => format!(
+                " Its end was not seen. The {} asked for the next one at +{}, {}.",
+                asked.from.word(),
+                span(asked.at),
+                came_of(&story.ending)
+            ),
+            None => " Its end was not seen; a renegotiation, which either side may begin, makes the next one.".to_owned(),
+        },
+    }
+}
+
+/// What came of the last asking for new keys, where they were not made.
+fn came_of(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Unrenewed(broken) if broken.code == "renewal_unanswered" => "and nobody answered",
+        Ending::Unrenewed(_) => "and the handshake for it stopped halfway",
+        _ => "and that it was made is not seen",
     }
 }
 

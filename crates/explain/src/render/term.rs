@@ -262,7 +262,10 @@ impl Page {
     fn ending(&mut self, story: &Story) {
         self.text.push('\n');
         match &story.ending {
-            Ending::Done => self.say("", "END: the handshake is complete."),
+            Ending::Done => {
+                let renewal = words::renewal_unseen(story);
+                self.say("", &format!("END: the handshake is complete.{renewal}"));
+            }
             Ending::Cut => self.say(
                 "",
                 "END: what was observed does not show whether the handshake was completed.",
@@ -272,16 +275,24 @@ impl Page {
                 self.say("", &format!("END: {what} ({})", broken.code));
                 self.reason(story, broken);
             }
-            Ending::Broken(broken) | Ending::Ended(broken) | Ending::Distrusted(broken) => {
+            Ending::Broken(broken)
+            | Ending::Ended(broken)
+            | Ending::Unrenewed(broken)
+            | Ending::Distrusted(broken) => {
                 let how = match &story.ending {
+                    Ending::Unrenewed(_) => "complete, and not renewed when asked for",
                     Ending::Ended(_) => "let in, and ended",
                     Ending::Distrusted(_) => "complete, and to be refused",
                     _ => "broken",
                 };
                 let by = broken.by.map_or("nobody refused", Side::word);
+                let by = match &story.ending {
+                    Ending::Unrenewed(_) => String::new(),
+                    _ => format!("; by: {by}"),
+                };
                 let step =
                     broken.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
-                self.say("", &format!("END: {how}{step} ({}; by: {by})", broken.code));
+                self.say("", &format!("END: {how}{step} ({}{by})", broken.code));
                 if let Ending::Distrusted(_) = story.ending {
                     self.say("   ", &words::broken(story, broken));
                 }

@@ -123,6 +123,9 @@ pub(super) fn broken(story: &Story, broken: &Broken) -> String {
     let step = story.broken_step();
     match story.ending {
         Ending::Ended(_) => return ended(broken.by, step),
+        Ending::Unrenewed(_) => {
+            return "The handshake is complete, and the keys were not renewed later.".to_owned();
+        }
         Ending::Dropped(_) => return format!("{}.", capital(dropped(story))),
         Ending::Distrusted(_) => return distrusted(step),
         Ending::Broken(_) | Ending::Done | Ending::Cut => {}
@@ -169,6 +172,28 @@ pub(super) fn dropped(story: &Story) -> &'static str {
         }
         _ => "a packet was dropped; no session was refused or ended by that",
     }
+}
+
+/// That new keys were asked for last, where it is not seen that they were made: a sentence more.
+pub(super) fn renewal_unseen(story: &Story) -> String {
+    let Some(asked) = unmade(story) else { return String::new() };
+    format!(
+        " New keys were asked for by the {} in step {}; that they were made is not seen.",
+        asked.from.word(),
+        asked.number
+    )
+}
+
+/// The step in which somebody asked for the last new keys of the tunnel, where none came of it.
+pub(super) fn unmade(story: &Story) -> Option<&Step> {
+    let asks =
+        |step: &&Step| matches!(step.entry.as_str(), "client_soft_reset" | "server_soft_reset");
+    let last = story.steps.iter().rev().find(asks)?.handshake;
+    let id = format!("data{last}");
+    let made = |step: &Step| step.handshake == last && step.entry == "server_key_message";
+    let is_made = story.keys.iter().any(|key| key.id == id) || story.steps.iter().any(made);
+    let mut asking = story.steps.iter().filter(asks).filter(|step| step.handshake == last);
+    asking.next().filter(|_| !is_made)
 }
 
 /// Who ended what had been let in.

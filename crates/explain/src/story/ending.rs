@@ -16,6 +16,9 @@ pub enum Ending {
     Broken(Broken),
     /// The handshake was done and the client let in; what it opened was ended later, by one side or by a rule.
     Ended(Broken),
+    /// The handshake was done, and new keys that were asked for later were not made. The former ones may serve on until their
+    /// limit.
+    Unrenewed(Broken),
     /// The handshake was done by a client that only looks, and what the server showed is not to be believed: a client that
     /// acts by that stops at this step. Nothing was broken off, so the steps behind it are what was seen.
     Distrusted(Broken),
@@ -31,6 +34,7 @@ impl Ending {
         match self {
             Ending::Broken(broken)
             | Ending::Ended(broken)
+            | Ending::Unrenewed(broken)
             | Ending::Distrusted(broken)
             | Ending::Dropped(broken) => Some(broken),
             Ending::Done | Ending::Cut => None,

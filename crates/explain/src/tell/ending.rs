@@ -2,7 +2,7 @@
 //!
 //! Told from what was seen alone. One side's silence is no refusal, and an alert is its sender's finding.
 
-use super::{Conversation, alert};
+use super::{Conversation, alert, renewal};
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact};
 use crate::openvpn::Listed;
@@ -21,7 +21,9 @@ pub(super) fn of(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step
         });
     match broken {
         Some(broken) => Ending::Broken(broken),
-        None if is_done(conversation, facts) => Ending::Done,
+        None if is_done(conversation, facts) => {
+            renewal::not_made(conversation, facts).map_or(Ending::Done, Ending::Unrenewed)
+        }
         None => Ending::Cut,
     }
 }

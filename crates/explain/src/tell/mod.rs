@@ -2,6 +2,7 @@
 //!
 //! Pure: the same facts give the same story.
 
+mod again;
 mod alert;
 mod channel;
 mod clear;
@@ -9,6 +10,7 @@ pub(crate) mod clocks;
 mod ending;
 mod judged;
 mod keys;
+mod renewal;
 mod streamed;
 mod title;
 mod words;
@@ -88,6 +90,7 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         Ending::Broken(_) if facts.iter().any(is_open) => Vec::new(),
         Ending::Broken(_) => ending::missing(protocol, &steps),
         Ending::Done
+        | Ending::Unrenewed(_)
         | Ending::Ended(_)
         | Ending::Distrusted(_)
         | Ending::Dropped(_)

@@ -20,7 +20,7 @@ pub(super) fn of(
     let has = |names: &[&str]| steps.iter().any(|step| names.contains(&step.entry.as_str()));
     let tls = version(steps);
     // That new keys were asked for is none: somebody has to answer it with TLS.
-    let asked = ["client_soft_reset", "server_soft_reset", "reset_repeated"];
+    let asked = ["client_soft_reset", "server_soft_reset", "reset_repeated", "session_offered"];
     let begun = steps.iter().filter(|step| !asked.contains(&step.entry.as_str()));
     let renewals = begun.map(|step| step.handshake).max().unwrap_or(0);
     let what = match (protocol, renewals) {
@@ -58,6 +58,7 @@ pub(super) fn of(
         (None, _) => None,
     };
     let outcome = match (how, ending) {
+        (_, Ending::Unrenewed(broken)) => format!("; {}", spoken(&broken.code)),
         (_, Ending::Ended(broken)) => format!(", ended: {}", spoken(&broken.code)),
         (_, Ending::Distrusted(broken)) => {
             format!(" that clients refuse: {}", spoken(&broken.code))
@@ -162,6 +163,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("peer_misbehaved", "the peer broke the protocol"),
     ("ping_timeout", "nothing came for too long"),
     ("session_ended", "its session had ended"),
+    ("renewal_stopped", "a renewal of its keys stopped halfway"),
+    ("renewal_unanswered", "new keys were asked for, and nobody answered"),
     ("replaced", "replaced by a newer session of the same device"),
     ("silent", "closed without a byte"),
     ("slow_handshake", "handshake too slow"),

@@ -3,7 +3,7 @@
 //!
 //! As in the catalogue no word is made from a peer's text, and a sentence has at most 25 words.
 
-use super::{Conversation, channel, clear, streamed};
+use super::{Conversation, again, channel, clear, streamed};
 use crate::catalogue::{Chapter, Entry, Kind, Readable};
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
@@ -57,6 +57,7 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
             sentence: "The client knocks: a small packet with a number drawn for this session, and without a code.",
             ..entry
         },
+        Kind::ResetRepeated if again::is_of_another(fact) => again::of(fact, all, entry),
         Kind::ResetRepeated if is_answered_otherwise(fact, all) => Entry {
             sentence: "The client knocks again with the same number: what came is no answer to it, for its wrapping.",
             leaves_open: "Whether the server can be made to wrap its packets as the client does, or the client as the server.",
@@ -389,12 +390,7 @@ fn old_ticket(entry: Entry) -> Entry {
 
 /// Who speaks of new keys first wants them; the other agrees.
 fn soft_reset(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
-    let resets = |one: &&&Fact| {
-        one.handshake == fact.handshake
-            && matches!(one.kind, Kind::ClientSoftReset | Kind::ServerSoftReset)
-    };
-    let wants = all.iter().find(resets).is_none_or(|first| first.from == fact.from);
-    let sentence = match (fact.from, wants) {
+    let sentence = match (fact.from, again::wants_new_keys(fact, all)) {
         (Side::Client, true) => {
             "The client wants new keys: a whole new TLS handshake begins, while the old key still serves the tunnel."
         }
@@ -493,7 +489,11 @@ fn stands_in(fact: &Fact) -> Option<Chapter> {
 fn proves(fact: &Fact, usual: &'static str) -> &'static str {
     let knocks = matches!(
         fact.kind,
-        Kind::ClientReset | Kind::ServerReset | Kind::ClientSoftReset | Kind::ServerSoftReset
+        Kind::ClientReset
+            | Kind::ServerReset
+            | Kind::SessionOffered
+            | Kind::ClientSoftReset
+            | Kind::ServerSoftReset
     );
     match (&fact.detail, wrapping(fact)) {
         (Detail::Proof(false), _) => "Nothing: it was calculated again, and it is wrong.",

@@ -16,6 +16,7 @@ mod hostile;
 mod kept;
 mod meeting;
 mod not_captured;
+mod not_renewed;
 mod offloaded;
 mod one_sided;
 mod open_data;
@@ -176,6 +177,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     }
     told.extend(entries(&with_a_hole()));
     told.extend(entries(&not_captured::without_a_hello()));
+    told.extend(entries(&not_renewed::offered_anew()));
     told.extend(entries(&wrapped_otherwise::answered_otherwise()));
     told.extend(entries(&with_nonsense()));
     told.extend(entries(&with_what_is_rare()));

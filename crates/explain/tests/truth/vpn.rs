@@ -221,7 +221,7 @@ impl Session<'_> {
         self.seen.packets.push(json);
         let told = opcode != ACK && self.told.insert((entry, from, self.newest));
         let entry = match entry {
-            "client_reset" if !told => "reset_repeated",
+            "client_reset" | "client_soft_reset" | "server_soft_reset" if !told => "reset_repeated",
             _ if told => entry,
             _ => return Vec::new(),
         };
@@ -298,7 +298,7 @@ impl Session<'_> {
                 self.server_session = Some(packet.session().to_owned());
                 Some("server_reset")
             }
-            (SOFT_RESET, _) if again => None,
+            (SOFT_RESET, _) if again => Some("reset_repeated"),
             (SOFT_RESET, Side::Client) => Some("client_soft_reset"),
             (SOFT_RESET, Side::Server) => Some("server_soft_reset"),
             _ => None,

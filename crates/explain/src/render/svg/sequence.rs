@@ -106,6 +106,10 @@ fn ending(canvas: &mut Canvas, story: &Story) {
             let ended = format!("let in, and ended: {}", broken.code);
             canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "h", &ended);
         }
+        Ending::Unrenewed(broken) => {
+            let unrenewed = format!("complete, and not renewed: {}", broken.code);
+            canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "h", &unrenewed);
+        }
         Ending::Distrusted(broken) => {
             let refused = format!("complete, and to be refused: {}", broken.code);
             canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "bad", &refused);

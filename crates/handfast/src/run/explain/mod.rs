@@ -58,7 +58,7 @@ fn came_of(stories: &[Story]) -> u8 {
 
 fn code_of(ending: &Ending) -> u8 {
     match ending {
-        Ending::Done | Ending::Ended(_) | Ending::Dropped(_) => 0,
+        Ending::Done | Ending::Ended(_) | Ending::Unrenewed(_) | Ending::Dropped(_) => 0,
         Ending::Cut => FailureKind::Unreachable.exit_code(),
         Ending::Broken(broken) if broken.by.is_none() => FailureKind::Unreachable.exit_code(),
         Ending::Broken(_) | Ending::Distrusted(_) => FailureKind::Refused.exit_code(),
