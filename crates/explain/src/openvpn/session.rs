@@ -1,48 +1,42 @@
 //! One OpenVPN session, from the client's first packet on.
 
+mod data;
+mod datagrams;
+mod generation;
 mod missed;
 mod renewing;
+mod sealed;
 
+pub(crate) use data::DataUse;
+pub(crate) use datagrams::DATAGRAMS;
 pub(crate) use renewing::Asked;
+pub(crate) use sealed::{EITHER, GROUPS_KEY, OWN_KEY, SESSIONS_KEY};
 
 use std::sync::Arc;
 
-use wire::control::{ControlHeader, ControlPacket};
-use wire::data::DataHeader;
-use wire::{KeyId, MessageId, Opcode, SessionId, data, split_first_byte};
+use wire::control::ControlPacket;
+use wire::{KeyId, MessageId, Opcode, SessionId, split_first_byte};
 
 use super::inside::Inside;
 use super::joined::Sender;
 use super::listed::Listed;
 use super::order::{Mark, Order};
-use super::packets::{Opened as OpenedData, Openers, Opening, TunnelPacket};
-use super::wrapping::{Form, Keys, Opened, encrypted, envelope_of_sealed};
+use super::packets::{Opened as OpenedData, Opening, TunnelPacket};
+use super::wrapping::{Form, Keys, Opened, encrypted};
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, Facts, KeyName};
 use crate::field::Field;
 use crate::key_log::KeyLog;
-use crate::place::{Chunk, Seen, Side};
+use crate::place::{Seen, Side};
 use crate::story::{Source, Use, Wrapping};
 use crate::tls;
+use generation::Generation;
 use missed::Gap;
 use renewing::Renewing;
 
 /// The most control packets that are listed, and generations of keys that are followed.
 const MOST_PACKETS: usize = 2_000;
 const MOST_GENERATIONS: usize = 500;
-
-/// The value that says how many datagrams a frame held, and what that is.
-pub(crate) const DATAGRAMS: &str = "datagrams_in_frame";
-const OFFLOADED: &str =
-    "datagrams in this frame of the capture; on the wire each was one by itself";
-
-/// By which key what can't be read is encrypted.
-pub(crate) const GROUPS_KEY: &str = "tls-crypt, not checked: its key is not read here";
-pub(crate) const OWN_KEY: &str = "tls-crypt-v2, not checked: its key is not read here";
-pub(crate) const SESSIONS_KEY: &str =
-    "encrypted by a key of the first handshake (dynamic tls-crypt)";
-pub(crate) const EITHER: &str =
-    "tls-crypt as before, or a key of the first handshake (dynamic tls-crypt): not checked";
 
 /// What was seen of one session.
 pub(crate) struct Session {
@@ -72,23 +66,6 @@ pub(crate) struct Session {
     /// What datagrams begin with, of the client and of the server.
     senders: [Sender; 2],
     renewing: Renewing,
-}
-
-/// One side's use of the data key of one generation.
-#[derive(Clone)]
-pub(crate) struct DataUse {
-    pub(crate) handshake: u32,
-    pub(crate) used: Use,
-}
-
-struct Generation {
-    key_id: KeyId,
-    tls: tls::Connection,
-    client: Order,
-    server: Order,
-    inside: Inside,
-    /// Of its data packets; made when the first of them is opened, or can't be.
-    openers: Option<Option<Box<Openers>>>,
 }
 
 impl Session {
@@ -199,39 +176,6 @@ impl Session {
         Self::begins(datagram) && self.client_session.is_some() && theirs != self.client_session
     }
 
-    /// Takes what a frame of a capture has as one datagram, which may be several.
-    pub(crate) fn datagram(&mut self, chunk: Chunk<'_>) {
-        let stride = self.stride(&chunk).unwrap_or(chunk.bytes.len()).max(1);
-        let count = chunk.bytes.len().div_ceil(stride);
-        let told = self.facts.all().len();
-        for (bytes, number) in chunk.bytes.chunks(stride).zip(0u32..) {
-            let offset = chunk.offset.saturating_add(number.saturating_mul(stride as u32));
-            self.sender(chunk.from).sent(bytes);
-            self.packet(&Chunk { offset, bytes, ..chunk }.into());
-        }
-        if count > 1 {
-            let several = Field::number(DATAGRAMS, count as u64).known(OFFLOADED);
-            self.facts.add_to_each(told, &several);
-        }
-    }
-
-    /// A datagram whose code fits is one.
-    fn stride(&mut self, chunk: &Chunk<'_>) -> Option<usize> {
-        let stride = self.sender(chunk.from).stride(chunk.bytes)?;
-        let form = self.form.filter(|_| !self.keys.is_empty());
-        let whole = form.and_then(|form| form.open(&self.keys, chunk.from, chunk.bytes));
-        let fits = whole.is_some_and(|whole| whole.wrapping == Wrapping::Right);
-        (!fits).then_some(stride)
-    }
-
-    fn sender(&mut self, side: Side) -> &mut Sender {
-        let [client, server] = &mut self.senders;
-        match side {
-            Side::Client => client,
-            Side::Server => server,
-        }
-    }
-
     /// Takes one packet.
     pub(crate) fn packet(&mut self, seen: &Seen<'_>) {
         self.sent(seen);
@@ -279,96 +223,6 @@ impl Session {
         self.list(seen, &opened);
         if !self.facts.all().iter().any(|fact| fact.kind == Kind::OtherWrapping) {
             self.tell_packet(seen, Kind::OtherWrapping, &opened);
-        }
-    }
-
-    /// The control channel is encrypted from its first packet on (tls-crypt), by a key that is not read here: what
-    /// stands in the clear is told, and the rest is a gap.
-    fn sealed_channel(&mut self, seen: &Seen<'_>) {
-        let Some((header, stamp)) = envelope_of_sealed(seen.bytes) else { return };
-        self.own_key |= header.opcode == Opcode::CONTROL_HARD_RESET_CLIENT_V3;
-        if header.opcode.is_hard_reset() {
-            self.form = Some(Form::Sealed);
-        }
-        let kind = match (header.opcode, seen.from) {
-            (
-                Opcode::CONTROL_HARD_RESET_CLIENT_V2 | Opcode::CONTROL_HARD_RESET_CLIENT_V3,
-                Side::Client,
-            ) if self.client_session.is_some() => Kind::ResetRepeated,
-            (
-                Opcode::CONTROL_HARD_RESET_CLIENT_V2 | Opcode::CONTROL_HARD_RESET_CLIENT_V3,
-                Side::Client,
-            ) => {
-                self.client_session = Some(header.session_id);
-                Kind::ClientReset
-            }
-            (Opcode::CONTROL_HARD_RESET_SERVER_V2, Side::Server) => {
-                let offered = self.offers(seen.from, header.opcode, header.session_id);
-                self.server_session.get_or_insert(header.session_id);
-                offered.unwrap_or(Kind::ServerReset)
-            }
-            _ => kind_of_sealed(header.opcode, seen.from),
-        };
-        if self.generations.is_empty() {
-            self.generation(header.key_id);
-        }
-        let wrapping = match (header.key_id == KeyId::FIRST, self.own_key) {
-            (false, _) => EITHER,
-            (true, true) => OWN_KEY,
-            (true, false) => GROUPS_KEY,
-        };
-        self.tell_envelope(seen, header, stamp, kind, wrapping);
-    }
-
-    /// A renewal of which only the envelopes can be read.
-    fn encrypted(&mut self, seen: &Seen<'_>, header: ControlHeader, stamp: (u32, u32)) {
-        let kind = kind_of_sealed(header.opcode, seen.from);
-        self.tell_envelope(seen, header, stamp, kind, SESSIONS_KEY);
-    }
-
-    /// One step for each kind of packet that says something or knocks again, and each packet in the list.
-    fn tell_envelope(
-        &mut self,
-        seen: &Seen<'_>,
-        header: ControlHeader,
-        stamp: (u32, u32),
-        kind: Kind,
-        wrapping: &str,
-    ) {
-        let new = self.generations.last().is_some_and(|last| header.key_id == last.key_id.next());
-        if new {
-            self.generation(header.key_id);
-        }
-        if kind != Kind::SessionOffered && kind != Kind::ResetRepeated {
-            self.speaks_of(seen, header.opcode, header.key_id);
-        }
-        let handshake = self.newest();
-        let told =
-            |fact: &Fact| (fact.kind, fact.from, fact.handshake) == (kind, seen.from, handshake);
-        let is_told = kind != Kind::SessionOffered && self.facts.all().iter().any(told);
-        let kind = match header.opcode {
-            Opcode::CONTROL_SOFT_RESET_V1 if is_told => Kind::ResetRepeated,
-            _ => kind,
-        };
-        let says_nothing = header.opcode == Opcode::ACK_V1;
-        if kind == Kind::ResetRepeated || !says_nothing && !is_told {
-            let fields = vec![
-                Field::number("opcode", header.opcode.0).meaning(&header.opcode.to_string()),
-                Field::number("key_id", header.key_id.get()),
-                Field::bytes("session_id", header.session_id.as_bytes()),
-                Field::number("replay_id", stamp.0),
-                Field::number("replay_time", stamp.1),
-                Field::text("wrapping", wrapping),
-            ];
-            let source = if kind == Kind::ControlSealed { Source::Gap } else { Source::Seen };
-            self.tell(seen, kind, fields, source);
-        }
-        if self.packets.len() < MOST_PACKETS {
-            self.packets.push(Listed {
-                stamp: Some(stamp),
-                wrapping: Wrapping::Encrypted,
-                ..Listed::envelope(seen, header.opcode, header.key_id, header.session_id)
-            });
         }
     }
 
@@ -518,40 +372,6 @@ impl Session {
         generation.told(handshake, seen.at, events, &mut self.facts);
     }
 
-    /// The first packet under a key is told; of the others time and number are kept.
-    fn data(&mut self, seen: &Seen<'_>, key_id: KeyId) {
-        self.renewed_unseen(seen, key_id);
-        let number = self.generations.iter().rposition(|have| have.key_id == key_id);
-        let (Some(number), Ok(header)) = (number, data::parse_header(seen.bytes)) else { return };
-        if self.opening.is_wanted() {
-            self.open(seen, number, header);
-        }
-        let handshake = self.first + number as u32;
-        let mine = |have: &&mut DataUse| have.handshake == handshake && have.used.by == seen.from;
-        if let Some(have) = self.data.iter_mut().find(mine) {
-            have.used.last = seen.at;
-            have.used.count += 1;
-            return;
-        }
-        let used = Use { by: seen.from, first: seen.at, last: seen.at, count: 1 };
-        self.data.push(DataUse { handshake, used });
-        let fields = vec![Field::number("key_id", key_id.get())];
-        let mut fact = fact(seen, Kind::DataBegins, fields, Source::Seen, handshake);
-        fact.key = Some(KeyName::Data { handshake });
-        self.facts.push(fact);
-    }
-
-    /// What was agreed on in the first handshake holds for the keys of each.
-    fn open(&mut self, seen: &Seen<'_>, number: usize, header: DataHeader) {
-        let agreed = self.generations.iter().find_map(|generation| generation.inside.agreed);
-        let Some(generation) = self.generations.get_mut(number) else { return };
-        let tls = &generation.tls;
-        let openers = generation.openers.get_or_insert_with(|| {
-            agreed.and_then(|agreed| Openers::of(agreed, tls)).map(Box::new)
-        });
-        self.opening.packet(seen, header, openers.as_deref_mut());
-    }
-
     fn tell_packet(&mut self, seen: &Seen<'_>, kind: Kind, opened: &Opened) {
         let source = if opened.checked_by.is_some() { Source::Computed } else { Source::Seen };
         self.tell(seen, kind, fields(opened), source);
@@ -560,61 +380,6 @@ impl Session {
     fn tell(&mut self, seen: &Seen<'_>, kind: Kind, fields: Vec<Field>, source: Source) {
         let handshake = self.newest();
         self.facts.push(fact(seen, kind, fields, source, handshake));
-    }
-}
-
-impl Generation {
-    fn order(&self, from: Side) -> &Order {
-        match from {
-            Side::Client => &self.client,
-            Side::Server => &self.server,
-        }
-    }
-
-    fn order_mut(&mut self, from: Side) -> &mut Order {
-        match from {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
-        }
-    }
-
-    /// Lets go of what only a handshake that goes on needs.
-    fn rest(&mut self) {
-        self.tls.rest();
-        self.client.rest();
-        self.server.rest();
-    }
-
-    /// Hands bytes of the stream to TLS, and what comes out of TLS to the protocol inside.
-    fn tls_bytes(&mut self, handshake: u32, seen: &Seen<'_>, facts: &mut Facts) {
-        let events = self.tls.push(seen);
-        self.told(handshake, seen.at, events, facts);
-    }
-
-    fn told(&mut self, handshake: u32, at: u64, events: Vec<tls::Event>, facts: &mut Facts) {
-        for event in events {
-            match event {
-                // What is said inside is told by itself.
-                tls::Event::Fact(fact) if fact.kind == Kind::ApplicationData => {}
-                tls::Event::Later(..) => {}
-                tls::Event::Fact(fact) => facts.push(fact),
-                tls::Event::Plain(plain) => {
-                    for said in self.inside.record(plain.from, &plain.content) {
-                        facts.push(Fact {
-                            at,
-                            from: plain.from,
-                            kind: said.kind,
-                            fields: said.fields,
-                            basis: plain.basis.clone(),
-                            key: plain.key,
-                            handshake,
-                            source: Source::Seen,
-                            detail: said.detail,
-                        });
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -629,15 +394,6 @@ fn fact(seen: &Seen<'_>, kind: Kind, fields: Vec<Field>, source: Source, handsha
         handshake,
         source,
         detail: Detail::None,
-    }
-}
-
-/// What a packet is whose content can't be read.
-fn kind_of_sealed(opcode: Opcode, from: Side) -> Kind {
-    match (opcode, from) {
-        (Opcode::CONTROL_SOFT_RESET_V1, Side::Client) => Kind::ClientSoftReset,
-        (Opcode::CONTROL_SOFT_RESET_V1, Side::Server) => Kind::ServerSoftReset,
-        _ => Kind::ControlSealed,
     }
 }
 

@@ -282,9 +282,13 @@ impl Connection {
         let lane = self.lane(met.from);
         let opened = lane.opener.as_mut().and_then(|opener| opener.open(header, &mut content));
         match opened {
-            Some((kind, content)) => {
+            Some((kind, opened)) => {
                 self.count(met);
-                self.content(met, kind, content, events);
+                self.content(met, kind, opened, events);
+                if kind == HANDSHAKE {
+                    // Certificates and proofs are no secret, and to wipe takes as long as to read them.
+                    drop(std::mem::take(&mut *content));
+                }
             }
             // Early data is on its way for a while after the server has chosen a key.
             None if lane.told.early && lane.opener.is_some() => {}
