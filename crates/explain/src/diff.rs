@@ -2,13 +2,15 @@
 //!
 //! Times, addresses and what is drawn at random differ between any two handshakes and are not compared. Neither is what
 //! follows from steps (titles, sentences, the lives of keys, what is missing), what the way did (packets that were lost and
-//! sent again), or a judgement's own words: where one is of weight, the ending or a certificate's box has it.
+//! sent again, and which of both sides' words came first where neither answers the other), or a judgement's own words:
+//! where one is of weight, the ending or a certificate's box has it.
 
 mod shown;
 
 use serde::Serialize;
 
 use crate::openvpn::DATAGRAMS;
+use crate::place::Side;
 use crate::story::{Ending, Field, Step, Stories, Story};
 use crate::tls::GREASE;
 
@@ -25,6 +27,9 @@ const DRAWN: [&str; 8] = [
 ];
 /// A signature is a byte longer or shorter by chance: of certificates their number counts.
 const CERTIFICATE: &str = "certificate_length";
+/// What a calculation gave, where one was made.
+const PROOF: &str = "proof_is_right";
+const RIGHT: &str = "1";
 /// The same of what a server pushes: each client has its own addresses and number.
 const OWN: [&str; 3] = ["ifconfig ", "ifconfig-ipv6 ", "peer-id "];
 
@@ -92,21 +97,33 @@ pub fn parting(left: &Stories, right: &Stories) -> Option<Parting> {
 }
 
 fn in_a_story(one: &Story, other: &Story) -> Option<Where> {
-    let (left, right) = (&one.steps, &other.steps);
-    let steps = (0..left.len().max(right.len())).find_map(|index| {
-        match (left.get(index), right.get(index)) {
-            (Some(a), Some(b)) if is_same_kind(a, b) => values((one, a), (other, b)),
-            (a, b) => Some(Where::Step {
-                number: index + 1,
-                left: a.cloned().map(Box::new),
-                right: b.cloned().map(Box::new),
-            }),
-        }
-    });
-    steps.or_else(|| {
+    let sides = [Side::Client, Side::Server].into_iter();
+    let first = sides.filter_map(|side| of_a_side(one, other, side)).min_by_key(|(at, _)| *at);
+    first.map(|(_, place)| place).or_else(|| {
         let (left, right) = (Box::new(one.ending.clone()), Box::new(other.ending.clone()));
         (left != right).then_some(Where::Ending { left, right })
     })
+}
+
+/// The first step of this side in which they part, and its number in whichever story has it first.
+fn of_a_side(one: &Story, other: &Story, side: Side) -> Option<(u32, Where)> {
+    let mut left = one.steps.iter().filter(|step| step.from == side);
+    let mut right = other.steps.iter().filter(|step| step.from == side);
+    loop {
+        let (a, b) = (left.next(), right.next());
+        let at = [a, b].into_iter().flatten().map(|step| step.number).min()?;
+        let place = match (a, b) {
+            (Some(a), Some(b)) if is_same_kind(a, b) => values((one, a), (other, b)),
+            (a, b) => Some(Where::Step {
+                number: at as usize,
+                left: a.cloned().map(Box::new),
+                right: b.cloned().map(Box::new),
+            }),
+        };
+        if let Some(place) = place {
+            return Some((at, place));
+        }
+    }
 }
 
 fn is_same_kind(one: &Step, other: &Step) -> bool {
@@ -123,9 +140,13 @@ fn values((one, a): (&Story, &Step), (other, b): (&Story, &Step)) -> Option<Wher
     };
     let (of_a, of_b) = (all(one, a), all(other, b));
     let only = |fields: &[Field], others: &[Field]| -> Vec<Field> {
-        let is_new = |field: &&Field| match field.name == CERTIFICATE {
-            true => !as_many,
-            false => !others.contains(field),
+        let is_new = |field: &&Field| match &*field.name {
+            CERTIFICATE => !as_many,
+            // Whoever found everything right as it went on calculates nothing again to tell it.
+            PROOF if field.value == RIGHT => {
+                others.iter().any(|other| other.name == PROOF && other.value != RIGHT)
+            }
+            _ => !others.contains(field),
         };
         fields.iter().filter(is_new).cloned().collect()
     };

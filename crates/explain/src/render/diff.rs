@@ -72,7 +72,7 @@ fn headline(parting: Option<&Parting>) -> String {
 fn sides(parting: Option<&Parting>) -> Vec<(&'static str, String)> {
     let (left, right) = match parting.map(|parting| &parting.place) {
         None => return Vec::new(),
-        Some(Where::Step { left, right, .. }) => (step(left.as_deref()), step(right.as_deref())),
+        Some(Where::Step { left, right, .. }) => (step(left, right), step(right, left)),
         Some(Where::Values { left, right, .. }) => (values(left), values(right)),
         Some(Where::Ending { left, right }) => (ending(left), ending(right)),
         Some(Where::Stories { left, right }) => (stories(*left), stories(*right)),
@@ -88,11 +88,13 @@ fn stories(number: usize) -> String {
     }
 }
 
-fn step(step: Option<&Step>) -> String {
-    step.map_or_else(
-        || "tells no further step".to_owned(),
-        |step| format!("{}, {}", plain(&step.title), words::who(step)),
-    )
+/// What one tells of a side, beside the other.
+fn step(step: &Option<Box<Step>>, other: &Option<Box<Step>>) -> String {
+    match (step, other) {
+        (Some(step), _) => format!("{}, {}", plain(&step.title), words::who(step)),
+        (None, Some(other)) => format!("tells no further step of the {}", other.from.word()),
+        (None, None) => "tells no further step".to_owned(),
+    }
 }
 
 fn values(fields: &[Field]) -> String {

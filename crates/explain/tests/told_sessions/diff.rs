@@ -1,8 +1,8 @@
 //! Where two sources part, and that two good handshakes of one kind do not.
 
 use explain::diff::{Parting, Where, parting};
-use explain::render;
 use explain::story::{Certificate, Stories, Story, VERSION};
+use explain::{Side, render};
 
 use super::after_words_in_the_clear;
 use super::meeting::{Act, Admit, Meeting};
@@ -119,4 +119,65 @@ fn the_transport_and_the_key_of_a_step_are_compared() {
     sealed.key = None;
     let parted = parting(&of(vec![story]), &of(vec![other]));
     assert!(render::diff(parted.as_ref(), 80).contains("A: key="));
+}
+
+#[test]
+fn which_of_both_sides_words_came_first_is_no_difference_and_what_a_side_says_next_is_one() {
+    let story = Meeting::new(Admit::Yes).run(&[]).story();
+    let disguise =
+        story.steps.iter().position(|step| step.entry == "disguise" && step.from == Side::Client);
+    let at = disguise.expect("TLS 1.3 wears one");
+    let mut other = story.clone();
+    // As a server's answer and the client's leftover race, each in the order of its own side.
+    let ahead = (0..at)
+        .rev()
+        .take_while(|before| story.steps[*before].from == Side::Server)
+        .last()
+        .expect("an answer");
+    other.steps[ahead..=at].rotate_right(1);
+    other.steps.iter_mut().zip(1..).for_each(|(step, number)| step.number = number);
+    assert_ne!(story.steps[ahead].entry, other.steps[ahead].entry);
+    let certificates = |story: &mut Story| story.certificates.clear();
+    let mut story = story;
+    certificates(&mut story);
+    certificates(&mut other);
+    assert_eq!(parting(&of(vec![story.clone()]), &of(vec![other.clone()])), None);
+    // The client says one thing less: that is where they part, though the server goes on.
+    let last = other.steps.iter().rposition(|step| step.from == Side::Client).expect("a word");
+    let gone = other.steps.remove(last);
+    let parted = parting(&of(vec![story]), &of(vec![other]));
+    let Some(Parting { place: Where::Step { left: Some(left), right: None, .. }, .. }) = &parted
+    else {
+        panic!("{parted:?}");
+    };
+    assert_eq!((&left.entry, left.from), (&gone.entry, Side::Client));
+    assert!(render::diff(parted.as_ref(), 80).contains("B: tells no further step of the client"));
+}
+
+#[test]
+fn a_proof_that_only_one_of_both_has_calculated_is_no_difference_unless_it_is_wrong() {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let seen = meeting.story();
+    let proof = |story: &Story, value: &str| {
+        let mut story = story.clone();
+        let fields = story.steps.iter_mut().flat_map(|step| &mut step.fields);
+        fields
+            .filter(|field| field.name == "proof_is_right")
+            .for_each(|field| field.value = value.to_owned());
+        of(vec![story])
+    };
+    let mut unproved = seen.clone();
+    unproved
+        .steps
+        .iter_mut()
+        .for_each(|step| step.fields.retain(|field| field.name != "proof_is_right"));
+    let unproved = of(vec![unproved]);
+    for (one, other, parts) in [
+        (proof(&seen, "1"), unproved.clone(), false),
+        (unproved.clone(), proof(&seen, "1"), false),
+        (proof(&seen, "0"), unproved, true),
+        (proof(&seen, "0"), proof(&seen, "1"), true),
+    ] {
+        assert_eq!(parting(&one, &other).is_some(), parts);
+    }
 }
