@@ -62,7 +62,7 @@ fn the_first_step_at_which_two_stories_part_is_named() {
     let picture = cli.fails(2, "explain diff a.json b.json --format svg");
     assert!(picture.contains("there is no picture") && picture.contains("html"), "{picture}");
     fs::write(cli.path("c.json"), "{}").unwrap();
-    assert!(cli.fails(1, "explain diff a.json c.json").contains("holds no stories"));
+    assert!(cli.fails(1, "explain diff a.json c.json").contains("is no file of stories"));
 }
 
 #[test]

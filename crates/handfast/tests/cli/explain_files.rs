@@ -65,6 +65,30 @@ fn a_profile_and_stories_that_are_compared_are_not_written_over_either() {
 }
 
 #[test]
+fn a_file_that_is_missing_closed_or_something_else_is_told_the_same_way_whatever_it_was_to_be() {
+    let cli = with_files();
+    fs::create_dir(cli.path("folder")).unwrap();
+    fs::write(cli.path("bytes"), [0xff, 0xfe, 0x00, 0x80]).unwrap();
+    fs::write(cli.path("words"), "some words\n").unwrap();
+    for (words, what) in [
+        ("explain capture FILE", "no capture"),
+        ("explain capture wire.pcap --keylog FILE", "no key log"),
+        ("explain capture wire.pcap --tls-auth FILE", "no tls-auth key"),
+        ("explain diff FILE FILE", "no file of stories"),
+    ] {
+        for (file, code) in [("gone", 3), ("folder", 1), ("bytes", 1), ("words", 1)] {
+            let failed = cli.fails(code, &words.replace("FILE", file));
+            let expected = match file {
+                "gone" => format!("error: {file} can't be read\n"),
+                "folder" => format!("error: {file} "),
+                _ => format!("error: {file} is {what}\n"),
+            };
+            assert!(failed.contains(&expected), "{words}, {file}: {failed}");
+        }
+    }
+}
+
+#[test]
 fn a_former_story_gives_way_to_a_whole_one_and_to_no_other() {
     let cli = with_files();
     fs::write(cli.path("story"), "a former story").unwrap();

@@ -10,7 +10,7 @@ pub(crate) enum Explain {
     Capture(ExplainCapture),
     /// A handshake of our own with a TLS server
     Tls(ExplainTls),
-    /// A handshake of our own with the VPN gateway of a profile, the first that answers; no tunnel is made
+    /// Handshakes of our own with the VPN gateways of a profile, one after the other until one lets us in; no tunnel is made
     Vpn(ExplainVpn),
     /// An open session of the running gateway, with its keys as they are
     Session(ExplainSession),
@@ -18,7 +18,7 @@ pub(crate) enum Explain {
     Failure(ExplainFailure),
     /// A handshake in throw-away networks, told by its gateway: nothing has to be set up for it
     Demo(ExplainDemo),
-    /// The first step at which two stories part: files that --format json wrote
+    /// The first step at which two stories part (files that --format json wrote), as term, html or json
     Diff(ExplainDiff),
 }
 

@@ -15,6 +15,7 @@ use explain::capture::{
 use explain::story::Stories;
 use zeroize::Zeroizing;
 
+use super::unreadable;
 use super::written::unwritable;
 use crate::args::order::ExplainCaptureOrder;
 use crate::show::table::visible;
@@ -23,7 +24,7 @@ use crate::show::table::visible;
 pub(super) fn stories(order: &ExplainCaptureOrder) -> Result<Stories, Failure> {
     let ExplainCaptureOrder { file, keylog, tls_auth, only, open_data } = order;
     let known = known(keylog.as_deref(), tls_auth)?;
-    let source = File::open(file).map_err(|error| missing(file, &error))?;
+    let source = File::open(file).map_err(|error| unreadable(file, NO_CAPTURE, &error))?;
     let mut told = match open_data {
         None => read_only(source, known, *only),
         Some(to) => opening(source, known, *only, to)?,
@@ -31,7 +32,7 @@ pub(super) fn stories(order: &ExplainCaptureOrder) -> Result<Stories, Failure> {
     .map_err(|error| untold(file, *only, error))?;
     // A pipe can't be read twice, and a story without its bytes is a story all the same.
     if let Some(again) = again(file) {
-        fill_bytes(again, &mut told).map_err(|error| unfit(file, "no capture", &error))?;
+        fill_bytes(again, &mut told).map_err(|error| unfit(file, NO_CAPTURE, &error))?;
     }
     Ok(told)
 }
@@ -39,13 +40,13 @@ pub(super) fn stories(order: &ExplainCaptureOrder) -> Result<Stories, Failure> {
 fn known(keylog: Option<&Path>, tls_auth: &[std::path::PathBuf]) -> Result<Known, Failure> {
     let mut known = Known::default();
     if let Some(keylog) = keylog {
-        let log =
-            KeyLog::parse(&text(keylog)?).map_err(|error| unfit(keylog, "no key log", &error))?;
+        let log = KeyLog::parse(&text(keylog, NO_KEY_LOG)?)
+            .map_err(|error| unfit(keylog, NO_KEY_LOG, &error))?;
         known.log = Arc::new(log);
     }
     let mut keys = Keys::default();
     for key in tls_auth {
-        keys.add(&text(key)?).map_err(|error| unfit(key, "no tls-auth key", &error))?;
+        keys.add(&text(key, NO_KEY)?).map_err(|error| unfit(key, NO_KEY, &error))?;
     }
     known.keys = keys;
     Ok(known)
@@ -96,8 +97,8 @@ fn open_into(
     Ok(told)
 }
 
-/// Of a file with secrets.
-fn text(file: &Path) -> Result<Zeroizing<String>, Failure> {
+/// Of a file with secrets, which was to be of this kind.
+fn text(file: &Path, what: &str) -> Result<Zeroizing<String>, Failure> {
     let exposed =
         |data: fs::Metadata| data.is_file() && data.permissions().mode() & READ_BY_OTHERS != 0;
     if fs::metadata(file).is_ok_and(exposed) {
@@ -108,7 +109,7 @@ fn text(file: &Path) -> Result<Zeroizing<String>, Failure> {
             word(&name)
         );
     }
-    fs::read_to_string(file).map(Zeroizing::new).map_err(|error| missing(file, &error))
+    fs::read_to_string(file).map(Zeroizing::new).map_err(|error| unreadable(file, what, &error))
 }
 
 /// Once more from the beginning, which a pipe has not.
@@ -119,7 +120,7 @@ fn again(file: &Path) -> Option<File> {
 fn untold(file: &Path, only: Option<Endpoint>, error: CaptureError) -> Failure {
     match (error, only) {
         (CaptureError::NothingThere, Some(only)) => elsewhere(file, only),
-        (error, _) => unfit(file, "no capture", &error),
+        (error, _) => unfit(file, NO_CAPTURE, &error),
     }
 }
 
@@ -146,11 +147,6 @@ fn in_words(one: &Answerer) -> String {
     format!("{at} ({conversations} over {})", transport.to_uppercase())
 }
 
-fn missing(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(FailureKind::NotFound, format!("{} can't be read", file.display()))
-        .caused_by(error)
-}
-
 fn unfit(file: &Path, what: &str, error: &dyn std::error::Error) -> Failure {
     Failure::new(FailureKind::Failed, format!("{} is {what}", file.display())).caused_by(error)
 }
@@ -164,6 +160,9 @@ fn word(name: &str) -> String {
     }
 }
 
+const NO_CAPTURE: &str = "no capture";
+const NO_KEY_LOG: &str = "no key log";
+const NO_KEY: &str = "no tls-auth key";
 /// So many ends of a capture are named, the busiest.
 const MOST_NAMED: usize = 8;
 const READ_BY_OTHERS: u32 = 0o044;

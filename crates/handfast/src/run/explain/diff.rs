@@ -8,10 +8,14 @@ use explain::render;
 use explain::story::{Stories, VERSION};
 
 use super::super::output::Output;
+use super::unreadable;
 use super::written::{keep, put};
 use crate::args::order::Written;
 use crate::args::typed::explain::FormatWord;
 
+const NO_STORIES: &str = "no file of stories";
+const WRITE_THEM: &str =
+    "write them with `handfast explain capture FILE --format json -o STORY.json`";
 /// The most bytes of a file that are read; a story has a fraction of it.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
@@ -31,18 +35,14 @@ pub(crate) fn run(a: &Path, b: &Path, written: &Written) -> Result<Output, Failu
 
 fn stories(file: &Path) -> Result<Stories, Failure> {
     let failed = |what: String| Failure::new(FailureKind::Failed, what);
-    let length = fs::metadata(file)
-        .map_err(|error| failed(format!("{} can't be read", file.display())).caused_by(&error))?
-        .len();
+    let length = fs::metadata(file).map_err(|error| unreadable(file, NO_STORIES, &error))?.len();
     if length > LARGEST {
         return Err(failed(format!("{} is too large for stories", file.display())));
     }
     let text = fs::read_to_string(file)
-        .map_err(|error| failed(format!("{} can't be read", file.display())).caused_by(&error))?;
+        .map_err(|error| unreadable(file, NO_STORIES, &error).hint(WRITE_THEM))?;
     let stories: Stories = serde_json::from_str(&text).map_err(|error| {
-        failed(format!("{} holds no stories", file.display()))
-            .caused_by(&error)
-            .hint("write them with `handfast explain capture FILE --format json -o STORY.json`")
+        failed(format!("{} is {NO_STORIES}", file.display())).caused_by(&error).hint(WRITE_THEM)
     })?;
     if stories.version != VERSION {
         return Err(failed(format!(

@@ -15,6 +15,7 @@ mod tls;
 mod vpn;
 mod written;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use admin::failure::{Failure, FailureKind};
@@ -79,6 +80,21 @@ fn keep_what_is_named(order: &ExplainOrder) -> Result<(), Failure> {
         Explained::Gateway { .. } | Explained::Demo => Vec::new(),
     };
     written::keep(&order.written, named.into_iter().map(PathBuf::as_path))
+}
+
+/// A file that was named, and was to be of this kind.
+fn unreadable(file: &Path, what: &str, error: &io::Error) -> Failure {
+    let name = file.display();
+    let (kind, message) = match error.kind() {
+        io::ErrorKind::NotFound => (FailureKind::NotFound, format!("{name} can't be read")),
+        io::ErrorKind::PermissionDenied => {
+            (FailureKind::Environment, format!("{name} can't be read"))
+        }
+        // It is no text.
+        io::ErrorKind::InvalidData => (FailureKind::Failed, format!("{name} is {what}")),
+        _ => (FailureKind::Failed, format!("{name} can't be read")),
+    };
+    Failure::new(kind, message).caused_by(error)
 }
 
 fn one(story: Story) -> Stories {
