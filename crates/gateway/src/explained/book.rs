@@ -190,13 +190,11 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
-    use admin::names::DeviceName;
-    use admin::response::RefusalEntry;
-    use explain::kept::{Trace, Verdict};
-    use explain::story::Protocol;
-    use explain::{KeyLog, Side};
+    use explain::KeyLog;
+    use explain::kept::Trace;
     use wire::{KeyId, SessionId};
 
+    use super::super::last::tests::refusal;
     use super::*;
 
     #[test]
@@ -355,37 +353,5 @@ mod tests {
         let reset = [0x19, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0];
         renewal.said(1, &reset);
         renewal.keep(KeyLog::default())
-    }
-
-    fn refusal(connection: u64, user: Option<&str>, reason: &str, host: u64) -> Refusal {
-        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + host as u32);
-        let device = user.map(|user| DeviceName::parse(user).expect("a name"));
-        let entry = RefusalEntry {
-            number: 0,
-            at: clock::Timestamp::from_unix_secs(1),
-            source: (address, 5).into(),
-            device,
-            reason: reason.to_owned(),
-            sentence: String::new(),
-        };
-        let verdict = Verdict {
-            code: reason.to_owned(),
-            by: Some(Side::Server),
-            after: &[],
-            sentence: String::new(),
-            mends: Vec::new(),
-        };
-        Refusal {
-            connection: Some(connection),
-            protocol: Protocol::OpenVpn,
-            kept: Err(Lack::NotThere),
-            transport: "udp",
-            server: None,
-            at: 0,
-            since: None,
-            revocation: None,
-            entry,
-            verdict,
-        }
     }
 }

@@ -88,3 +88,44 @@ pub(crate) fn revocation_in(refusal: &pki::Refusal) -> Option<Revocation> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use admin::names::DeviceName;
+    use explain::Side;
+
+    use super::*;
+
+    /// One of a test.
+    pub(crate) fn refusal(connection: u64, user: Option<&str>, reason: &str, host: u64) -> Refusal {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + host as u32);
+        let device = user.map(|user| DeviceName::parse(user).expect("a name"));
+        let entry = RefusalEntry {
+            number: 0,
+            at: clock::Timestamp::from_unix_secs(1),
+            source: (address, 5).into(),
+            device,
+            reason: reason.to_owned(),
+            sentence: String::new(),
+        };
+        let verdict = Verdict {
+            code: reason.to_owned(),
+            by: Some(Side::Server),
+            after: &[],
+            sentence: String::new(),
+            mends: Vec::new(),
+        };
+        Refusal {
+            connection: Some(connection),
+            protocol: Protocol::OpenVpn,
+            kept: Err(Lack::NotThere),
+            transport: "udp",
+            server: None,
+            at: 0,
+            since: None,
+            revocation: None,
+            entry,
+            verdict,
+        }
+    }
+}

@@ -16,6 +16,7 @@ use crate::current_view::CurrentView;
 use book::Book;
 use watcher::HandshakeWatcher;
 
+mod asked_records;
 mod book;
 mod drops;
 pub(crate) mod front_reasons;

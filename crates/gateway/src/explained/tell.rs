@@ -7,11 +7,10 @@ use admin::response::{RefusalEntry, Session};
 use engine::LastFrom;
 use explain::Side;
 use explain::kept::{Kept, Lack, Meeting, OpenSession, Outcome, Verdict};
-use explain::story::{Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION};
-use pki::Revocation;
+use explain::story::{Judgement, Protocol, Stories, Story, VERSION};
 
 use super::knocks::Counted;
-use super::{Explained, Refusal, drops};
+use super::{Explained, Refusal, asked_records, drops};
 use crate::config::Keep;
 
 /// Who judges, in stories.
@@ -65,7 +64,7 @@ impl Explained {
             at,
             kept: kept.as_deref().map_err(|lack| *lack),
             judgements: judged.map(|sentence| Judgement { by: US.to_owned(), sentence }).collect(),
-            records: records_of(refusal).or_else(|| had(refusal, is_behind)),
+            records: asked_records::of(refusal, is_behind),
             keys: Vec::new(),
             outcome,
         }
@@ -148,10 +147,7 @@ impl Explained {
             session.bytes_in, session.bytes_out
         );
         let judged = [sentence, carried].into_iter().chain(open.rules);
-        let records = session
-            .serial
-            .as_ref()
-            .map(|_| inquiry("good", "The gateway's records have it, and it is not revoked."));
+        let records = session.serial.as_ref().map(|_| asked_records::of_an_open_session());
         Meeting {
             protocol: open.protocol,
             transport: session.transport.word(),
@@ -217,15 +213,6 @@ fn closed_behind(refusal: &Refusal) -> String {
     )
 }
 
-/// What the records said of a client that was let in, or that was refused for another reason.
-fn had(refusal: &Refusal, is_behind: bool) -> Option<Inquiry> {
-    refusal.entry.device.as_ref().filter(|_| is_behind || refusal.since.is_some())?;
-    Some(inquiry(
-        "good",
-        "The gateway's records had it, and it was not revoked, when it was shown.",
-    ))
-}
-
 /// By which clock a time was judged.
 fn clock_of(refusal: &Refusal) -> Option<String> {
     let judged =
@@ -244,71 +231,7 @@ fn for_device(verdict: &Verdict, device: Option<&DeviceName>) -> Verdict {
     Verdict { mends: verdict.mends.iter().map(named).collect(), ..verdict.clone() }
 }
 
-/// What the records say of the certificate of somebody who was refused, where that is why.
-fn records_of(refusal: &Refusal) -> Option<Inquiry> {
-    let (answer, sentence) = match refusal.verdict.code.as_str() {
-        "revoked" => return Some(revoked(refusal.revocation.as_ref())),
-        "not_in_store" | "forged" => {
-            ("unknown", "The gateway's records do not have this certificate.")
-        }
-        "device_disabled" | "user_disabled" => {
-            ("good", "It is not revoked; its holder is disabled, which is another matter.")
-        }
-        _ => return None,
-    };
-    debug_assert_eq!(refusal.verdict.by, Some(Side::Server), "records are asked by the gateway");
-    Some(inquiry(answer, sentence))
-}
-
-/// When, and why where a reason is recorded.
-fn revoked(revocation: Option<&Revocation>) -> Inquiry {
-    let sentence = match revocation {
-        Some(_) => {
-            "The gateway's records say that it is revoked, and since when; `handfast events` has who did it."
-        }
-        None => {
-            "The gateway's records say that it is revoked; `handfast events` has when, and who did it."
-        }
-    };
-    inquiry("revoked", sentence).revoked(revocation)
-}
-
-fn inquiry(answer: &str, sentence: &str) -> Inquiry {
-    Inquiry {
-        means: Means::Records,
-        answer: answer.to_owned(),
-        revoked_at: None,
-        revoked_for: None,
-        signed_at: None,
-        signed_by: Some("the gateway".to_owned()),
-        good_until: None,
-        asked_at: None,
-        sentence: sentence.to_owned(),
-    }
-}
-
 /// One story, in the form in which all are given.
 pub(crate) fn one(story: Story) -> Stories {
     Stories { version: VERSION, stories: vec![story], left_out: Vec::new() }
-}
-
-#[cfg(test)]
-mod tests {
-    use clock::Timestamp;
-    use pki::RevocationReason;
-
-    use super::*;
-
-    #[test]
-    fn the_records_word_on_a_revoked_certificate_has_its_time_and_its_reason_where_there_is_one() {
-        let at = Timestamp::from_unix_secs(1_790_000_000);
-        let said = |reason| {
-            let inquiry = revoked(Some(&Revocation { at, reason }));
-            (inquiry.revoked_at, inquiry.revoked_for)
-        };
-        assert_eq!(said(RevocationReason::Unspecified), (Some(1_790_000_000), None));
-        let stolen = said(RevocationReason::KeyCompromise);
-        assert_eq!(stolen, (Some(1_790_000_000), Some("keyCompromise".to_owned())));
-        assert!(revoked(None).sentence.contains("`handfast events` has when"));
-    }
 }
