@@ -104,6 +104,11 @@ fn each_of_the_classics_is_told_by_the_gateway_with_its_cause_and_its_mend() {
         broke_by(&story, reason, by);
         mended_by(&story, mend);
         by_whose_clock(&story, reason);
+        let server = story["server"].as_str().expect("text");
+        assert!(server.ends_with(":1194"), "its port is told as of sessions: {server}");
+        if reason == "no_common_cipher" {
+            assert_eq!(records_of(&story), "good", "its certificate is not why");
+        }
         recorded(&world, page, &["failure", reason]);
     }
     // A client that refuses us falls silent, and an alert of its own is told as its finding.
@@ -197,6 +202,29 @@ fn an_open_session_is_told_with_its_keys_as_far_as_the_settings_keep_it() {
 }
 
 #[test]
+fn a_renewal_of_a_session_that_was_let_in_before_all_was_kept_is_a_gap_and_no_time_is_cut_off() {
+    let name = "a_renewal_of_a_session_that_was_let_in_before_all_was_kept_is_a_gap_and_no_time_is_cut_off";
+    let Some(mut world) = World::start(name, &[("vpn.reneg_sec", "5")]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    let mut client = Stock::start(&alice.host, &alice.profile(), &[]);
+    client.connected();
+    world.handfast(&["config", "set", "explain.keep", "all"]);
+    world.handfast(&["reload"]);
+    let renewed = || world.sessions()[0]["renegotiated_at"].is_string();
+    assert!(wait_until(Duration::from_secs(30), renewed), "{}", world.log());
+    let story = told(&world, &["session", "alice"]);
+    assert_eq!(entries(&story), ["not_kept", "not_kept"]);
+    let why = |step: usize| story["steps"][step]["fields"][0]["value"].to_string();
+    assert!(why(0).contains("was over before explain.keep became all"), "{}", why(0));
+    assert!(why(1).contains("its keys were renewed"), "{}", why(1));
+    let began = story["began"].as_u64().expect("a time");
+    assert_ne!(began % 1_000_000, 0, "the moment, and not the second that it is in");
+    let keys = story["keys"].as_array().expect("keys");
+    let first = keys.iter().find(|key| key["id"] == "data0").expect("the first");
+    assert!(first["born"].as_u64() < Some(100_000), "{first}");
+}
+
+#[test]
 fn a_renewal_of_the_keys_is_told_behind_the_first_handshake() {
     let name = "a_renewal_of_the_keys_is_told_behind_the_first_handshake";
     let settings = [("vpn.reneg_sec", "5"), ("explain.keep", "\"all\"")];
@@ -239,6 +267,13 @@ fn by_whose_clock(story: &Value, reason: &str) {
     let by_time = ["expired", "not_yet_valid"].contains(&reason);
     assert_eq!(judged.contains("its own clock said"), by_time, "{judged}");
     assert_eq!(judged.contains("a clock that agrees with the gateway's"), by_time, "{judged}");
+}
+
+/// What the gateway's records say of the client's certificate.
+fn records_of(story: &Value) -> &Value {
+    let theirs = certificate_of(story, "client")["inquiries"].as_array().expect("a list");
+    let ours = theirs.iter().find(|one| one["means"] == "records");
+    ours.map_or(&Value::Null, |one| &one["answer"])
 }
 
 fn refused(world: &World, who: &Subscriber, profile: &str, reason: &str) {

@@ -314,6 +314,7 @@ mod tests {
             client: String::new(),
             server: String::new(),
             at: 0,
+            renewed: None,
             kept: Ok(&kept),
             judgements: Vec::new(),
             records: None,

@@ -17,6 +17,8 @@ pub enum Lack {
     OnlyFailures,
     /// The settings say so since later.
     Before,
+    /// It is a renewal, and the settings say so since later than the session's first handshake.
+    RenewedBefore,
     /// It is a renewal before the last one.
     Renewals,
     /// It is longer than what is kept of one.
@@ -48,6 +50,9 @@ impl Lack {
             }
             Lack::Before => {
                 "this handshake was over before explain.keep became all, or is not over yet"
+            }
+            Lack::RenewedBefore => {
+                "its keys were renewed, and a renewal is kept behind a first handshake that is kept: this session's was over before explain.keep became all"
             }
             Lack::Renewals => "of renewals the last one is kept, and the session's first handshake",
             Lack::TooLong => "more was said than the 32 KiB that are kept of one connection",
@@ -81,6 +86,15 @@ impl Lack {
         self.gap(from, at, false)
     }
 
+    /// Why the renewals of a session are not there of whose first handshake this holds.
+    pub(super) fn of_its_renewals(self, at: u64) -> Fact {
+        let why = if self == Lack::Before { Lack::RenewedBefore } else { self };
+        let mut gap = why.fact(at);
+        let (both_ways, returns_number) = (true, false);
+        gap.detail = Detail::Unkept { stands_in: Some(Chapter::Keys), both_ways, returns_number };
+        gap
+    }
+
     fn gap(self, from: Side, at: u64, both_ways: bool) -> Fact {
         Fact {
             at,
@@ -103,6 +117,7 @@ impl Lack {
             | Lack::Off
             | Lack::OnlyFailures
             | Lack::Before
+            | Lack::RenewedBefore
             | Lack::Renewals
             | Lack::TooLong
             | Lack::PassedOn
@@ -115,7 +130,7 @@ impl Lack {
     fn chapter(self) -> Option<Chapter> {
         match self {
             Lack::Stateless | Lack::Dropped | Lack::Unheard => Some(Chapter::Knock),
-            Lack::Renewals => Some(Chapter::Keys),
+            Lack::Renewals | Lack::RenewedBefore => Some(Chapter::Keys),
             Lack::Inside => Some(Chapter::Data),
             Lack::Off
             | Lack::OnlyFailures

@@ -11,6 +11,10 @@ use crate::story::{KeyKind, KeyLine, Plan, Protocol, Rule, Use};
 pub struct OpenSession {
     /// What is spoken on it.
     pub protocol: Protocol,
+    /// When it was let in, in microseconds since 1970.
+    pub since: u64,
+    /// When its keys were renewed last, in the same, where they were.
+    pub renewed: Option<u64>,
     /// Its keys.
     pub keys: Vec<LiveKey>,
     /// By which rules it ends, a sentence each.

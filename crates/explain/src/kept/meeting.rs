@@ -28,6 +28,8 @@ pub struct Meeting<'a> {
     pub server: String,
     /// When it was first heard of, in microseconds since 1970.
     pub at: u64,
+    /// When its keys were renewed last, in the same, where they were.
+    pub renewed: Option<u64>,
     /// What was kept of its handshake.
     pub kept: Result<&'a Kept, Lack>,
     /// What the gateway judged, in the words of its log.
@@ -137,7 +139,12 @@ impl Meeting<'_> {
                     session.facts.push(Lack::Stateless.of(side, self.at));
                 }
             }
-            Err(lack) => session.facts.push(lack.fact(self.at)),
+            Err(lack) => {
+                session.facts.push(lack.fact(self.at));
+                if let Some(at) = self.renewed {
+                    session.facts.push(lack.of_its_renewals(at));
+                }
+            }
             Ok(kept) => {
                 let began = kept.facts.first().map_or(self.at, |fact| fact.at);
                 if self.protocol == Protocol::OpenVpn {

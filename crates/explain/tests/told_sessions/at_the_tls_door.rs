@@ -203,6 +203,7 @@ fn meeting(kept: Result<&Kept, Lack>, outcome: Outcome) -> AtTheGateway<'_> {
         client: "192.0.2.7:40000".to_owned(),
         server: "192.0.2.1:443".to_owned(),
         at: 0,
+        renewed: None,
         kept,
         judgements: Vec::new(),
         records: None,

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use explain::kept::{
     Kept, Lack, MOST_KEPT, Meeting as AtTheGateway, Outcome, Trace, Verdict as Ruling,
 };
-use explain::story::{Ending, Field, Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION};
+use explain::story::{
+    Chapter, Ending, Field, Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION,
+};
 use explain::{KeyLog, Side, catalogue, render};
 use wire::control::ControlPacket;
 use wire::static_key::KeyDirection;
@@ -167,6 +169,28 @@ fn what_a_gateway_did_not_keep_is_a_gap_that_says_why() {
 }
 
 #[test]
+fn a_renewal_of_which_nothing_is_kept_is_a_gap_behind_that_of_the_first_handshake() {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let told = |lack| {
+        let at_the_gateway = meeting.at_the_gateway(Err(lack));
+        let renewed = Some(at_the_gateway.at + 8_600_000);
+        let story = AtTheGateway { renewed, ..at_the_gateway }.story();
+        let gaps = story.steps.iter().map(|step| {
+            assert!(step.entry == "not_kept" && step.unmeasured, "{step:?}");
+            (step.chapter, step.fields[0].value.clone())
+        });
+        gaps.collect::<Vec<_>>()
+    };
+    let why = |lack: Lack| lack.sentence().to_owned();
+    let (first, later) = (Chapter::Knock, Chapter::Keys);
+    let since = [(first, why(Lack::Before)), (later, why(Lack::RenewedBefore))];
+    assert_eq!(told(Lack::Before), since);
+    for lack in [Lack::Off, Lack::OnlyFailures] {
+        assert_eq!(told(lack), [(first, why(lack)), (later, why(lack))]);
+    }
+}
+
+#[test]
 fn who_ends_a_handshake_a_thousand_times_has_it_calculated_once_and_is_not_read_to_the_end() {
     let random = [7; 32];
     let hello = handshake(1, &[&[3, 3][..], &random, &[0, 0, 2, 0x13, 1, 1, 0, 0, 0]].concat());
@@ -287,6 +311,7 @@ impl Meeting {
             client: remote().to_string(),
             server: "192.0.2.1:1194".to_owned(),
             at: self.now.wall.as_micros() as u64,
+            renewed: None,
             kept,
             judgements: Vec::new(),
             records: Some(records),

@@ -28,6 +28,8 @@ pub(crate) struct Refusal {
     pub(crate) at: u64,
     /// When it had been let in, in the same; nothing of whom a handshake refused.
     pub(crate) since: Option<u64>,
+    /// When its keys were renewed last, in the same, where they were.
+    pub(crate) renewed: Option<u64>,
     /// When and why its certificate was revoked, where that is the reason and was at hand.
     pub(crate) revocation: Option<Revocation>,
     /// As log and status have it.
@@ -123,6 +125,7 @@ pub(super) mod tests {
             server: None,
             at: 0,
             since: None,
+            renewed: None,
             revocation: None,
             entry,
             verdict,

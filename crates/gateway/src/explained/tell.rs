@@ -62,6 +62,7 @@ impl Explained {
             client: refusal.entry.source.to_string(),
             server: refusal.server.clone().unwrap_or_else(|| US.to_owned()),
             at,
+            renewed: refusal.renewed,
             kept: kept.as_deref().map_err(|lack| *lack),
             judgements: judged.map(|sentence| Judgement { by: US.to_owned(), sentence }).collect(),
             records: asked_records::of(refusal, is_behind),
@@ -105,6 +106,7 @@ impl Explained {
             client: "somebody".to_owned(),
             server: US.to_owned(),
             at,
+            renewed: None,
             kept: Err(Lack::Dropped),
             judgements: vec![Judgement { by: US.to_owned(), sentence }],
             records: None,
@@ -126,6 +128,7 @@ impl Explained {
             client: "somebody".to_owned(),
             server: US.to_owned(),
             at,
+            renewed: None,
             kept: Err(counted.lack()),
             judgements: judgements.collect(),
             records: None,
@@ -146,6 +149,9 @@ impl Explained {
             "it has carried {} bytes from the client and {} to it until this moment",
             session.bytes_in, session.bytes_out
         );
+        // Between the making of its first key and the letting in there are a few microseconds.
+        let made = open.keys.iter().filter_map(|key| key.made);
+        let began = made.chain([open.since]).min().unwrap_or(open.since);
         let judged = [sentence, carried].into_iter().chain(open.rules);
         let records = session.serial.as_ref().map(|_| asked_records::of_an_open_session());
         Meeting {
@@ -153,7 +159,8 @@ impl Explained {
             transport: session.transport.word(),
             client: session.source.to_string(),
             server: session.local.map_or_else(|| US.to_owned(), |local| local.to_string()),
-            at: session.since.millis().saturating_mul(1_000),
+            at: began,
+            renewed: open.renewed,
             kept: kept.as_deref().map_err(|lack| *lack),
             judgements: judged.map(|sentence| Judgement { by: US.to_owned(), sentence }).collect(),
             records,

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clock::Now;
 use engine::{Became, Begun, Watcher};
@@ -170,6 +171,12 @@ pub(crate) fn micros(now: Now) -> u64 {
     u64::try_from(now.wall.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// The wall time of a moment since the machine booted, as stories count it.
+pub(crate) fn micros_at(now: Now, boot: Duration) -> u64 {
+    let wall = now.wall.saturating_sub(now.boot.saturating_sub(boot));
+    u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// What opens a handshake, while it runs; nothing from then on.
 struct Secrets(Mutex<Option<KeyLog>>);
 
@@ -216,6 +223,14 @@ mod tests {
     use rustls::KeyLog as _;
 
     use super::*;
+
+    #[test]
+    fn the_moment_of_a_letting_in_is_told_to_the_microsecond() {
+        let at = Duration::from_micros;
+        let now = Now { wall: at(1_790_000_000_739_612), boot: at(5_000_012) };
+        assert_eq!(micros_at(now, at(5_000_000)), 1_790_000_000_739_600);
+        assert_eq!(micros_at(now, now.boot), micros(now));
+    }
 
     #[test]
     fn nothing_is_taken_once_the_handshake_is_over_and_the_exporter_never() {

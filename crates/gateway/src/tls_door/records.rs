@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::explained::front_reasons::{end_verdict, verdict};
 use crate::explained::{self, Explained, revocation_in};
-use crate::history::{History, wall_time};
+use crate::history::History;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection, Projections};
@@ -86,7 +86,7 @@ impl Records {
     fn closed(&self, info: &Info, why: &Ended) -> Option<u64> {
         self.history.gone(info, why);
         let whom = info.client.as_ref().map(|(holder, _)| holder);
-        let since = wall_time(self.clock.now(), info.since).millis().saturating_mul(1_000);
+        let since = explained::micros_at(self.clock.now(), info.since);
         let over = Over {
             let_in: Some((info.number, since)),
             source: info.source,
@@ -210,6 +210,7 @@ impl Over<'_> {
             server: self.local.map(|local| local.to_string()),
             at: explained::micros(now),
             since: self.let_in.map(|(_, since)| since),
+            renewed: None,
             revocation: None,
             entry: RefusalEntry {
                 number: 0,

@@ -8,11 +8,12 @@ use explain::kept::{LiveKey, OpenSession};
 use explain::story::{KeyKind, Protocol};
 use front::{Info, VirtualServer};
 
+use crate::explained::micros_at;
 use crate::history::wall_time;
 
 /// The connection, and what its virtual server says of it.
 pub(super) fn open_session(info: &Info, server: &VirtualServer, now: Now) -> OpenSession {
-    let since = wall_time(now, info.since).millis().saturating_mul(1_000);
+    let since = micros_at(now, info.since);
     let traffic = LiveKey {
         kind: KeyKind::TlsTraffic,
         closes: seconds(server.max_age_seconds).map(|age| since + micros(age)),
@@ -27,6 +28,8 @@ pub(super) fn open_session(info: &Info, server: &VirtualServer, now: Now) -> Ope
     });
     OpenSession {
         protocol: Protocol::Tls,
+        since,
+        renewed: None,
         // Where TLS ends behind the gateway, it has none of its keys.
         keys: match server.passthrough {
             true => Vec::new(),

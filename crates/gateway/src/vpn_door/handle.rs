@@ -17,6 +17,7 @@ use tunnel::{DropReason, KeyLife, Life};
 use vpn::NetworkView;
 
 use crate::doors::{BoxFuture, Counters, Door};
+use crate::explained::micros_at;
 
 /// The engine as administration sees it, and the clock that its times are told by.
 #[derive(Debug)]
@@ -128,7 +129,7 @@ impl Door for VpnHandle {
     fn open_session(&self, number: u64) -> BoxFuture<'_, Option<OpenSession>> {
         Box::pin(async move {
             let sessions = self.server.sessions().await;
-            sessions.into_iter().find(|session| session.number == number)?;
+            let info = sessions.into_iter().find(|session| session.number == number)?;
             let life = self.server.life(number).await?;
             let keys = self.live_keys(&life);
             let ends = life.certificate_ends.map(|at| {
@@ -137,7 +138,10 @@ impl Door for VpnHandle {
                 format!("the session ends with the certificate that it was let in with, on {at}")
             });
             let rules = ends.into_iter().chain([settings(&life)]).collect();
-            Some(OpenSession { protocol: Protocol::OpenVpn, keys, rules })
+            let now = self.clock.now();
+            let since = micros_at(now, info.since);
+            let renewed = info.renegotiated_at.map(|at| micros_at(now, at));
+            Some(OpenSession { protocol: Protocol::OpenVpn, since, renewed, keys, rules })
         })
     }
 

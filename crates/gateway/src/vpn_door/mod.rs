@@ -33,9 +33,12 @@ pub async fn open(gateway: &Gateway, state: Option<&Path>) -> Result<Vpn, Gatewa
     };
     let records = Arc::new(Records::of(at));
     let (inherited, clock) = (&at.inherited, Arc::clone(&at.clock));
-    let vpn = Vpn::start(&config.vpn, keys, records, &undo_places, inherited, clock).await?;
+    let vpn =
+        Vpn::start(&config.vpn, keys, Arc::clone(&records) as _, &undo_places, inherited, clock)
+            .await?;
     at.neighbours.vpn_is(vpn.server());
     let (server, ports, network) = (vpn.server(), vpn.ports(), vpn.network());
+    records.listens_at(ports);
     let handle = VpnHandle { server, clock: Arc::clone(&at.clock), ports, network };
     at.doors.attach(Arc::new(handle));
     Ok(vpn)

@@ -4,7 +4,7 @@
 //! a disk.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use admin::names::DeviceName;
 use admin::response::{PastSession, RefusalEntry};
@@ -39,12 +39,24 @@ struct Connection {
     number: u64,
     source: SocketAddr,
     local: Option<IpAddr>,
+    /// Ours; 0 while it is not known.
+    port: u16,
     tcp: bool,
     /// When it was let in, in microseconds since 1970, where it was.
     since: Option<u64>,
+    /// When its keys were renewed last, in the same, where they were.
+    renewed: Option<u64>,
 }
 
 impl Connection {
+    /// The address of ours, with the door's port as it is told of sessions, once the door is open.
+    fn server(&self, local: IpAddr) -> String {
+        match self.port {
+            0 => local.to_string(),
+            port => SocketAddr::new(local, port).to_string(),
+        }
+    }
+
     /// It is over, as whoever asks later is told.
     fn over(
         &self,
@@ -57,9 +69,10 @@ impl Connection {
             protocol: Protocol::OpenVpn,
             kept: Err(if self.since.is_some() { Lack::OnlyFailures } else { Lack::NotThere }),
             transport: if self.tcp { "tcp" } else { "udp" },
-            server: self.local.map(|local| local.to_string()),
+            server: self.local.map(|local| self.server(local)),
             at: explained::micros(now),
             since: self.since,
+            renewed: self.renewed,
             revocation: why.refusal().as_ref().and_then(revocation_in),
             entry: RefusalEntry {
                 number: 0,
@@ -95,6 +108,8 @@ pub(super) struct Records {
     explained: Explained,
     sessions: Projection,
     clock: Arc<dyn Clock>,
+    /// The first port for UDP, and the first for TCP, from the moment at which the door is open.
+    ports: OnceLock<[u16; 2]>,
     /// For what reports lead to: they come on the engine's own threads.
     runtime: Handle,
 }
@@ -147,7 +162,9 @@ impl Directory for Records {
             Report::Refused { number, source, local, tcp, whom, why } => {
                 let (number, source, local, tcp) = (*number, *source, *local, *tcp);
                 if !why.is_goodbye() {
-                    let connection = Connection { number, source, local, tcp, since: None };
+                    let (port, since, renewed) = (self.port(tcp), None, None);
+                    let connection =
+                        Connection { number, source, local, port, tcp, since, renewed };
                     return Some(self.refused(&connection, whom.as_ref(), why));
                 }
                 self.explained.closed(number);
@@ -177,8 +194,19 @@ impl Records {
             explained: at.explained.clone(),
             sessions: at.projections.register(NAME),
             clock: Arc::clone(&at.clock),
+            ports: OnceLock::new(),
             runtime: Handle::current(),
         }
+    }
+
+    /// The door is open at these.
+    pub(super) fn listens_at(&self, ports: [u16; 2]) {
+        self.ports.get_or_init(|| ports);
+    }
+
+    fn port(&self, tcp: bool) -> u16 {
+        let [of_udp, of_tcp] = self.ports.get().copied().unwrap_or_default();
+        if tcp { of_tcp } else { of_udp }
     }
 
     /// A session of this certificate came up: a superseded one before it is revoked. Only the first
@@ -199,8 +227,10 @@ impl Records {
     fn ended(&self, info: &SessionInfo, why: &DisconnectReason) -> Option<u64> {
         let now = self.clock.now();
         let SessionInfo { number, source, local, tcp, .. } = *info;
-        let since = Some(wall_time(now, info.since).millis().saturating_mul(1_000));
-        let connection = Connection { number, source, local, tcp, since };
+        let since = Some(explained::micros_at(now, info.since));
+        let renewed = info.renegotiated_at.map(|at| explained::micros_at(now, at));
+        let port = self.port(tcp);
+        let connection = Connection { number, source, local, port, tcp, since, renewed };
         if let DisconnectReason::Withdrawn(_) = why {
             return Some(self.refused(&connection, Some(&info.identity), why));
         }
