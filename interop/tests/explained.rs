@@ -51,6 +51,7 @@ fn a_revoked_device_is_told_in_every_format_and_the_log_says_who_asked() {
     let status = world.json(&["status"]);
     let entry = &status["last_refusals"][0];
     assert_eq!(story["ending"]["sentence"], entry["sentence"], "the same words as in status");
+    noted(&world, &entry["number"]);
     let term = world.handfast(&["explain", "failure", &entry["number"].to_string()]);
     assert!(term.contains("the gateway says: refused alice/default: "), "{term}");
     assert!(term.lines().all(|line| line.chars().count() <= 80), "{term}");
@@ -274,6 +275,15 @@ fn records_of(story: &Value) -> &Value {
     let theirs = certificate_of(story, "client")["inquiries"].as_array().expect("a list");
     let ours = theirs.iter().find(|one| one["means"] == "records");
     ours.map_or(&Value::Null, |one| &one["answer"])
+}
+
+/// Who looks at the last refusal is noted with its number and with whose it was.
+fn noted(world: &World, number: &Value) {
+    let events = world.json(&["events"]);
+    let asked = |event: &&Value| event["what"] == "handshake_explained";
+    let last = events.as_array().expect("a list").iter().rfind(asked).expect("an event");
+    assert_eq!(last["subject"], "alice/default", "{last}");
+    assert_eq!(last["details"]["subject"], format!("refusal {number}"), "{last}");
 }
 
 fn refused(world: &World, who: &Subscriber, profile: &str, reason: &str) {

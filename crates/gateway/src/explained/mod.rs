@@ -31,6 +31,7 @@ mod watcher;
 pub use known::ReasonOf;
 pub(crate) use known::reason_of;
 pub(crate) use last::{Refusal, revocation_in};
+pub(crate) use tell::Subject;
 pub(crate) use watcher::{micros, micros_at};
 
 /// What is kept. Clones are the same.

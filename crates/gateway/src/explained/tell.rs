@@ -13,20 +13,42 @@ use super::knocks::Counted;
 use super::{Explained, Refusal, asked_records, drops};
 use crate::config::Keep;
 
+/// What a story is of, for whoever reads in the events what was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    /// `refusal 4`, `session 7`, or the reason of packets that were dropped.
+    pub(crate) name: String,
+    /// Why it was refused or ended, where it was.
+    pub(crate) reason: Option<String>,
+    /// Whose it is, where that is known.
+    pub(crate) device: Option<DeviceName>,
+}
+
+impl Subject {
+    fn of(Refusal { entry, since, .. }: &Refusal) -> Self {
+        let what = if since.is_some() { "end" } else { "refusal" };
+        Self {
+            name: format!("{what} {}", entry.number),
+            reason: Some(entry.reason.clone()),
+            device: entry.device.clone(),
+        }
+    }
+}
+
 /// Who judges, in stories.
 const US: &str = "the gateway";
 
 impl Explained {
     /// The refusal of this number, or the last one.
-    pub(crate) fn refusal(&self, number: Option<u64>) -> Option<Stories> {
+    pub(crate) fn refusal(&self, number: Option<u64>) -> Option<(Subject, Stories)> {
         let refusal = self.book().refusal(number).cloned()?;
-        Some(one(self.story_of(&refusal)))
+        Some((Subject::of(&refusal), one(self.story_of(&refusal))))
     }
 
     /// The last refusal for this reason.
-    pub(crate) fn refusal_for(&self, reason: &str) -> Option<Stories> {
+    pub(crate) fn refusal_for(&self, reason: &str) -> Option<(Subject, Stories)> {
         let refusal = self.book().refusal_for(reason).cloned()?;
-        Some(one(self.story_of(&refusal)))
+        Some((Subject::of(&refusal), one(self.story_of(&refusal))))
     }
 
     fn story_of(&self, refusal: &Refusal) -> Story {
@@ -138,8 +160,13 @@ impl Explained {
         one(meeting.story())
     }
 
-    /// An open session's, with its keys as they are.
-    pub(crate) fn session(&self, session: &Session, open: OpenSession) -> Story {
+    /// An open session's, with its keys as they are, and what there is `besides` it of the same device.
+    pub(crate) fn session(
+        &self,
+        session: &Session,
+        open: OpenSession,
+        besides: Option<&str>,
+    ) -> Story {
         let kept = self.kept(Some(session.id), Lack::OnlyFailures);
         let whom = session.device.as_ref().map_or_else(String::new, |device| format!(" {device}"));
         let with = session.serial.as_ref();
@@ -152,7 +179,8 @@ impl Explained {
         // Between the making of its first key and the letting in there are a few microseconds.
         let made = open.keys.iter().filter_map(|key| key.made);
         let began = made.chain([open.since]).min().unwrap_or(open.since);
-        let judged = [sentence, carried].into_iter().chain(open.rules);
+        let besides = besides.map(str::to_owned);
+        let judged = [sentence, carried].into_iter().chain(besides).chain(open.rules);
         let records = session.serial.as_ref().map(|_| asked_records::of_an_open_session());
         Meeting {
             protocol: open.protocol,
@@ -241,4 +269,24 @@ fn for_device(verdict: &Verdict, device: Option<&DeviceName>) -> Verdict {
 /// One story, in the form in which all are given.
 pub(crate) fn one(story: Story) -> Stories {
     Stories { version: VERSION, stories: vec![story], left_out: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explained::last::tests::refusal;
+
+    #[test]
+    fn whoever_looks_at_a_refusal_is_noted_with_its_number_and_whose_it_was() {
+        let alice = refusal(1, Some("alice/default"), "revoked", 1);
+        let subject = Subject::of(&alice);
+        assert_eq!(subject.name, "refusal 0");
+        assert_eq!(subject.reason.as_deref(), Some("revoked"));
+        assert_eq!(
+            subject.device.map(|device| device.to_string()).as_deref(),
+            Some("alice/default")
+        );
+        let ended = Subject::of(&Refusal { since: Some(1), ..alice });
+        assert_eq!(ended.name, "end 0");
+    }
 }

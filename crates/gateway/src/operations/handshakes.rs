@@ -2,16 +2,18 @@
 
 use std::cmp::Reverse;
 
+use admin::names::DeviceName;
 use admin::request::ExplainTarget;
 use admin::response::{Session, Stories as Answer};
-use explain::story::{LeftOut, Stories, VERSION};
+use explain::kept::OpenSession;
+use explain::story::{LeftOut, Protocol, Stories, VERSION};
 use serde_json::{Value, json};
 use store::{Actor, EventKind};
 
 use crate::context::Context;
 use crate::error::GatewayError;
 use crate::explained::knocks::{ANSWERS_LOST, Counted, NOTHING_ARRIVES};
-use crate::explained::{Explained, micros, reason_of};
+use crate::explained::{Explained, Subject, micros, reason_of};
 use crate::operations::common::remotes;
 
 /// What was kept of handshakes.
@@ -28,12 +30,14 @@ impl Handshakes<'_> {
     ) -> Result<Answer, GatewayError> {
         self.at.running()?;
         let explained = &self.at.explained;
-        let stories = match which {
+        let told = match which {
             ExplainTarget::LastRefusal => explained.refusal(None),
             ExplainTarget::Refusal { number } => explained.refusal(Some(*number)),
-            ExplainTarget::Reason { code } if is_of_knocks(code) => Some(self.knocks().await),
+            ExplainTarget::Reason { code } if is_of_knocks(code) => {
+                Some((counted(code), self.knocks().await))
+            }
             ExplainTarget::Reason { code } => match explained.refusal_for(code) {
-                None => self.drops(code).await,
+                None => self.drops(code).await.map(|stories| (counted(code), stories)),
                 refusal => refusal,
             },
             ExplainTarget::Session { id } => self.sessions(|session| session.id == *id).await,
@@ -41,11 +45,11 @@ impl Handshakes<'_> {
                 self.sessions(|session| session.device.as_ref() == Some(device)).await
             }
         };
-        let stories = match stories {
-            Some(stories) => stories,
+        let (subject, stories) = match told {
+            Some(told) => told,
             None => return Err(self.missing(which).await),
         };
-        self.note(actor, which).await;
+        self.note(actor, &subject).await;
         // A story is texts and numbers in maps with texts as keys, which all have a JSON form.
         Ok(Answer(serde_json::to_value(stories).unwrap_or_default()))
     }
@@ -95,27 +99,29 @@ impl Handshakes<'_> {
         all
     }
 
-    async fn sessions(&self, fits: impl Fn(&Session) -> bool) -> Option<Stories> {
+    async fn sessions(&self, fits: impl Fn(&Session) -> bool) -> Option<(Subject, Stories)> {
         let fitting = self.at.doors.sessions().await.into_iter().filter(|session| fits(session));
         let (sessions, besides) = newest(fitting.collect());
-        let mut stories = Vec::new();
-        for session in &sessions {
-            if let Some(open) = self.at.doors.open_session(session.id).await {
-                stories.push(self.at.explained.session(session, open));
+        let mut open = Vec::new();
+        for session in sessions {
+            if let Some(as_it_is) = self.at.doors.open_session(session.id).await {
+                open.push((session, as_it_is));
             }
         }
-        let any = !stories.is_empty();
-        any.then_some(Stories {
-            version: VERSION,
-            stories,
-            left_out: besides.into_iter().collect(),
-        })
+        let subject = subject_of(&open)?;
+        let others = all_of(&open, besides.as_ref());
+        let tell = |(session, open): (Session, OpenSession)| {
+            self.at.explained.session(&session, open, others.as_deref())
+        };
+        let stories = open.into_iter().map(tell).collect();
+        let left_out = besides.into_iter().collect();
+        Some((subject, Stories { version: VERSION, stories, left_out }))
     }
 
     /// A disk that takes nothing keeps nobody from looking.
-    async fn note(&self, actor: &Actor, which: &ExplainTarget) {
+    async fn note(&self, actor: &Actor, told: &Subject) {
         let noted =
-            self.at.store.event_append(actor, EventKind::HANDSHAKE_EXPLAINED, details(which)).await;
+            self.at.store.event_append(actor, EventKind::HANDSHAKE_EXPLAINED, details(told)).await;
         if let Err(error) = noted {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the event log does not tell who had a handshake explained");
@@ -137,16 +143,47 @@ fn newest(mut sessions: Vec<Session>) -> (Vec<Session>, Option<LeftOut>) {
     (sessions, (besides > 0).then_some(LeftOut { reason, count: besides as u64 }))
 }
 
-fn details(which: &ExplainTarget) -> Value {
-    match which {
-        ExplainTarget::LastRefusal => json!({ "subject": "last refusal" }),
-        ExplainTarget::Refusal { number } => json!({ "subject": format!("refusal {number}") }),
-        ExplainTarget::Reason { code } => json!({ "subject": code }),
-        ExplainTarget::Session { id } => json!({ "subject": format!("session {id}") }),
-        ExplainTarget::Device { device } => {
-            json!({ "user": device.user, "device": device.device })
-        }
+/// Packets that are counted by their reason.
+fn counted(code: &str) -> Subject {
+    Subject { name: code.to_owned(), reason: None, device: None }
+}
+
+/// Nothing where none is open any more.
+fn subject_of(open: &[(Session, OpenSession)]) -> Option<Subject> {
+    let (first, _) = open.first()?;
+    let numbers: Vec<String> = open.iter().map(|(session, _)| session.id.to_string()).collect();
+    let sessions = if open.len() > 1 { "sessions" } else { "session" };
+    let name = format!("{sessions} {}", numbers.join(", "));
+    Some(Subject { name, reason: None, device: first.device.clone() })
+}
+
+/// Where a device has several, each story says so: of what is longer than a screen, who reads may see one alone.
+fn all_of(open: &[(Session, OpenSession)], besides: Option<&LeftOut>) -> Option<String> {
+    let (first, _) = open.first().filter(|_| open.len() > 1)?;
+    let whose = first.device.as_ref().map_or_else(String::new, |device| format!("{device} has "));
+    let each = open.iter().map(|(session, open)| match open.protocol {
+        Protocol::OpenVpn => format!("{} at the VPN's door", session.id),
+        Protocol::Tls => format!("{} at the TLS door", session.id),
+    });
+    let older = besides.map(|older| format!("{} older ones", older.count));
+    let each: Vec<String> = each.chain(older).collect();
+    Some(format!(
+        "{whose}{} sessions at this moment: {} (`handfast explain session NUMBER` tells one)",
+        open.len() as u64 + besides.map_or(0, |older| older.count),
+        each.join(", ")
+    ))
+}
+
+fn details(Subject { name, reason, device }: &Subject) -> Value {
+    let mut details = json!({ "subject": name });
+    if let Some(reason) = reason {
+        details["reason"] = json!(reason);
     }
+    if let Some(DeviceName { user, device }) = device {
+        details["user"] = json!(user);
+        details["device"] = json!(device);
+    }
+    details
 }
 
 /// Sessions that are told at once.
@@ -166,6 +203,36 @@ mod tests {
         assert_eq!(numbers, (4_980..5_000).rev().collect::<Vec<_>>());
         assert_eq!(besides.map(|besides| besides.count), Some(4_980));
         assert!(newest((0..20).map(session).collect()).1.is_none());
+    }
+
+    #[test]
+    fn of_a_device_with_sessions_at_both_doors_each_story_names_all_and_the_event_as_well() {
+        let of_alice = |id, protocol| {
+            let device = Some(DeviceName::parse("alice/default").expect("a name"));
+            let (since, renewed) = (0, None);
+            let open =
+                OpenSession { protocol, since, renewed, keys: Vec::new(), rules: Vec::new() };
+            (Session { device, ..session(id) }, open)
+        };
+        let both = [of_alice(1_000_000_001, Protocol::Tls), of_alice(32, Protocol::OpenVpn)];
+        let said = all_of(&both, None).expect("more than one");
+        assert!(
+            said.starts_with(
+                "alice/default has 2 sessions at this moment: 1000000001 at the TLS door, 32 at the VPN's door"
+            ),
+            "{said}"
+        );
+        assert_eq!(all_of(&both[..1], None), None);
+        let older = LeftOut { reason: String::new(), count: 4 };
+        assert!(all_of(&both, Some(&older)).is_some_and(|said| {
+            said.contains("has 6 sessions") && said.contains(", 4 older ones (")
+        }));
+        let details = |open: &[_]| details(&subject_of(open).expect("open ones"));
+        let alice =
+            json!({ "subject": "sessions 1000000001, 32", "user": "alice", "device": "default" });
+        assert_eq!(details(&both), alice);
+        assert_eq!(details(&both[1..])["subject"], "session 32");
+        assert!(subject_of(&[]).is_none());
     }
 
     fn session(id: u64) -> Session {
