@@ -27,6 +27,8 @@ pub enum DisconnectReason {
     Kicked,
     /// It had shown no certificate, and its place was needed.
     MadeRoom,
+    /// Its client closed the TCP connection once it had our certificate, and finished no handshake.
+    ClosedAfterOurCertificate,
     /// Its TCP connection ended.
     Connection(StreamEnd),
     /// Nothing authentic came for the time of ping-restart.
@@ -61,6 +63,7 @@ impl DisconnectReason {
             DisconnectReason::BegunInPlace => "begun_in_place",
             DisconnectReason::Kicked => "kicked",
             DisconnectReason::MadeRoom => "made_room",
+            DisconnectReason::ClosedAfterOurCertificate => "closed_after_our_certificate",
             DisconnectReason::Connection(end) => end.code(),
             DisconnectReason::PingTimeout => "ping_timeout",
             DisconnectReason::Shutdown => "shutdown",
@@ -127,6 +130,10 @@ impl fmt::Display for DisconnectReason {
             DisconnectReason::MadeRoom => {
                 f.write_str("it showed no certificate, and its place was needed")
             }
+            DisconnectReason::ClosedAfterOurCertificate => f.write_str(
+                "the peer closed the TCP connection after our certificate (it may not trust our CA, may refuse our \
+                 name or usage, or its clock is wrong)",
+            ),
             DisconnectReason::Connection(end) => end.fmt(f),
             DisconnectReason::PingTimeout => {
                 f.write_str("nothing came from the peer for the time of ping-restart")
@@ -147,11 +154,12 @@ fn refusal_in(reason: &EndReason) -> Option<Refusal> {
 }
 
 /// Those that come from no certificate, no session and no TCP connection.
-const OWN_CODES: [&str; 12] = [
+const OWN_CODES: [&str; 13] = [
     "client_dev_tap",
     "client_fragment",
     "client_compression",
     "made_room",
+    "closed_after_our_certificate",
     "replaced",
     "begun_in_place",
     "kicked",

@@ -12,7 +12,8 @@ use datapath::{Endpoint, PeerRef};
 use pki::RefusedCertificate;
 use tokio::sync::mpsc;
 use tunnel::{
-    Accepted, Close, DropReason, EndReason, Hello, NotAwaited, Seed, ServerConfig, Session,
+    Accepted, Close, DropReason, EndReason, Hello, NotAwaited, Progress, Seed, ServerConfig,
+    Session,
 };
 use wire::wrap::Unwrapped;
 
@@ -188,7 +189,13 @@ impl SessionTask {
 
     /// If a goodbye came before, that was the end, and this is not heard.
     fn end_with_stream(&mut self, why: StreamEnd) {
-        self.side.tell(SessionEvent::Ended(DisconnectReason::Connection(why)));
+        let turned_away = !self.driver.is_established()
+            && self.driver.progress() == Progress::SilentAfterOurCertificate;
+        let why = match turned_away && why.is_the_peers_doing() {
+            true => DisconnectReason::ClosedAfterOurCertificate,
+            false => DisconnectReason::Connection(why),
+        };
+        self.side.tell(SessionEvent::Ended(why));
         self.driver.close(Close::Replaced, self.clock.now());
     }
 }

@@ -187,6 +187,25 @@ async fn a_session_ends_with_its_connection_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_closes_behind_our_certificate_has_turned_it_away() {
+    let lab = Lab::start(None);
+    let mut subscriber = Subscriber::new(Way::tcp(&lab).await);
+    subscriber.until_shown_a_certificate(&lab).await;
+    drop(subscriber);
+    let told = async {
+        loop {
+            let endings = lab.server.figures().await.control.endings;
+            if endings.get("closed_after_our_certificate") == Some(&1) {
+                return endings;
+            }
+        }
+    };
+    let endings = tokio::time::timeout(Duration::from_secs(5), told).await.expect("it is counted");
+    assert_eq!(endings.get("tcp_closed_by_peer"), Some(&0), "{endings:?}");
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_goodbye_counts_though_the_connection_ends_right_behind_it() {
     let lab = Lab::start(None);
     for _ in 0..GOODBYES {

@@ -447,6 +447,12 @@ impl Subscriber {
         }
     }
 
+    /// Goes on until it has been shown the server's certificate, which it does not look at.
+    pub(crate) async fn until_shown_a_certificate(&mut self, lab: &Lab) {
+        self.turn(lab, Duration::from_secs(5)).await;
+        while self.received(Duration::from_millis(500)).await.is_some() {}
+    }
+
     /// Goes on until it has its push, of which the server has not heard.
     pub(crate) async fn until_pushed_unheard(&mut self, lab: &Lab) {
         while self.session.negotiated().is_none() && !self.ended {

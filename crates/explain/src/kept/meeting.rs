@@ -59,8 +59,14 @@ fn in_use(key: &mut KeyLine) {
 }
 
 /// Reasons behind which a clock may be.
-const ABOUT_TIME: [&str; 5] =
-    ["expired", "not_yet_valid", "ca_expired", "silent_after_our_certificate", "tls_failed"];
+const ABOUT_TIME: [&str; 6] = [
+    "expired",
+    "not_yet_valid",
+    "ca_expired",
+    "silent_after_our_certificate",
+    "closed_after_our_certificate",
+    "tls_failed",
+];
 
 impl Meeting<'_> {
     /// Its story.

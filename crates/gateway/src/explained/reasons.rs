@@ -55,6 +55,30 @@ const FLOOD: &[&str] = &[
     "Clients that are let in by right try again by themselves.",
 ];
 
+/// A client that has our certificate and goes no further: what its log may have, and what is to be done then.
+macro_rules! disliked {
+    ($how:literal, $otherwise:literal) => {
+        &[
+            concat!("Most likely the client refused what step “The server's certificate” shows, ", $how, ". Its own log has the reason, and each has its mend:"),
+            "Name (`VERIFY X509NAME ERROR`): write into the client's profile `verify-x509-name` with the common name of the certificate below, or fetch the profile again. A stock client compares that name alone, so that no other name of the certificate helps it.",
+            "If the profile has the name that is meant, and the certificate another, the client came to another service than it wanted: mend `remote` in its profile, or what its name leads to in DNS. If it is the right service, its certificate has the wrong name: issue one with the name that is meant.",
+            "CA (`VERIFY ERROR`, and that an issuer is not found or a certificate signed itself): the profile is another gateway's or an old one: fetch it again.",
+            "Clock (`VERIFY ERROR`, and that the certificate has expired or is not yet valid): compare the client's clock with the times of the certificate below, and mend that clock.",
+            "Usage (`VERIFY KU ERROR`, `VERIFY EKU ERROR`): the profile wants `remote-cert-tls server`; a certificate of the gateway has that usage, one of a device has not.",
+            $otherwise,
+        ]
+    };
+}
+
+const SILENT: &[&str] = disliked!(
+    "without a word",
+    "If its log says nothing of that, the packets were lost: something on the way drops large ones. Try a smaller `tun-mtu` or TCP."
+);
+const CLOSED: &[&str] = disliked!(
+    "and closed the connection without a word",
+    "If its log says nothing of that, whoever uses it stopped it, or something on the way closed the connection."
+);
+
 /// The verdict of a reason, in the words that the log has for it.
 pub(crate) fn verdict(why: &DisconnectReason) -> Verdict {
     let Told { after, by, mends } = of_connection(why);
@@ -98,6 +122,7 @@ fn of_connection(why: &DisconnectReason) -> Told {
         ),
         DisconnectReason::Kicked => (ANY, GATEWAY, NOTHING),
         DisconnectReason::MadeRoom => (HELLOS, GATEWAY, FLOOD),
+        DisconnectReason::ClosedAfterOurCertificate => (SERVER_SHOWN, CLIENT, CLOSED),
         DisconnectReason::PingTimeout => {
             (ANY, NOBODY, &["See whether the client, its network or the way to it is gone."][..])
         }
@@ -244,19 +269,7 @@ fn of_progress(progress: Progress) -> Told {
                 "It may be no VPN client at all, but somebody who has the tls-auth key.",
             ],
         ),
-        Progress::SilentAfterOurCertificate => (
-            SERVER_SHOWN,
-            NOBODY,
-            &[
-                "Most likely the client refused what step “The server's certificate” shows, without a word. Its own log has the reason, and each has its mend:",
-                "Name (`VERIFY X509NAME ERROR`): write into the client's profile `verify-x509-name` with the common name of the certificate below, or fetch the profile again. A stock client compares that name alone, so that no other name of the certificate helps it.",
-                "If the profile has the name that is meant, and the certificate another, the client came to another service than it wanted: mend `remote` in its profile, or what its name leads to in DNS. If it is the right service, its certificate has the wrong name: issue one with the name that is meant.",
-                "CA (`VERIFY ERROR`, and that an issuer is not found or a certificate signed itself): the profile is another gateway's or an old one: fetch it again.",
-                "Clock (`VERIFY ERROR`, and that the certificate has expired or is not yet valid): compare the client's clock with the times of the certificate below, and mend that clock.",
-                "Usage (`VERIFY KU ERROR`, `VERIFY EKU ERROR`): the profile wants `remote-cert-tls server`; a certificate of the gateway has that usage, one of a device has not.",
-                "If its log says nothing of that, the packets were lost: something on the way drops large ones. Try a smaller `tun-mtu` or TCP.",
-            ],
-        ),
+        Progress::SilentAfterOurCertificate => (SERVER_SHOWN, NOBODY, SILENT),
         Progress::TlsUnfinished => (SERVER_SHOWN, NOBODY, &["See the other side's log."]),
         Progress::NoKeyMessage => (FINISHED, NOBODY, &["See the client's log, and the line."]),
         Progress::AwaitingAdmission => {
@@ -357,6 +370,10 @@ mod tests {
         let silent = EndReason::HandshakeTimeout(Progress::SilentAfterOurCertificate);
         let silent = of(DisconnectReason::Session(silent));
         assert_eq!((silent.by, silent.after), (NOBODY, SERVER_SHOWN));
+        let closed = of(DisconnectReason::ClosedAfterOurCertificate);
+        assert_eq!((closed.by, closed.after), (CLIENT, SERVER_SHOWN));
+        assert_eq!(closed.mends[1..6], silent.mends[1..6], "the same log has the same reasons");
+        assert!(closed.mends.iter().all(|mend| !mend.contains("Nothing needs")), "{closed:?}");
     }
 
     #[test]

@@ -54,6 +54,16 @@ impl StreamEnd {
         !matches!(self, StreamEnd::PeerClosed | StreamEnd::Closed)
     }
 
+    /// Whether the peer's end of it was closed; whoever leaves with bytes unread resets it.
+    pub(crate) fn is_the_peers_doing(self) -> bool {
+        let reset = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+        match self {
+            StreamEnd::PeerClosed => true,
+            StreamEnd::Broken(kind) => reset.contains(&kind),
+            _ => false,
+        }
+    }
+
     /// A stable snake_case name for counters and JSON.
     pub fn code(self) -> &'static str {
         match self {
