@@ -15,7 +15,7 @@ use sysio::lab::Host;
 
 use told::{broke_by, certificate_of, entries, mended_by, recorded, told};
 
-/// One server for devices alone, one for everybody, and one behind which nothing runs.
+/// One server for devices alone, one for everybody, one that has nothing to say, and one behind which nothing runs.
 const DOOR: &str = "
 [[tls.listen]]
 address = \"[::]:443\"
@@ -26,6 +26,9 @@ clients = \"required\"
 [[tls.server]]
 names = [\"open.test\"]
 backend = \"tcp:127.0.0.1:7\"
+[[tls.server]]
+names = [\"brief.test\"]
+backend = \"tcp:127.0.0.1:8\"
 [[tls.server]]
 names = [\"down.test\"]
 backend = \"tcp:127.0.0.1:9\"
@@ -191,14 +194,56 @@ fn whom_a_service_that_is_down_keeps_out_is_named_and_not_refused_for_its_handsh
     assert!(records.iter().any(|one| one["means"] == "records" && one["answer"] == "good"));
 }
 
+#[test]
+fn what_an_old_client_lacks_is_said_in_words_with_what_it_offers() {
+    let name = "what_an_old_client_lacks_is_said_in_words_with_what_it_offers";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    opens_the_door(&world);
+    let stranger = world.host();
+    let open = ["-servername", "open.test"];
+    // So that it is refused for nothing else.
+    let made = || {
+        let mut command = s_client(&world);
+        command.args(open).stdin(Stdio::null());
+        stranger.netns.output(command).expect("openssl starts").status.success()
+    };
+    assert!(wait_until(Duration::from_secs(20), made), "{}", world.log());
+    for (asks, offers, mend) in [
+        (&["-tls1_2", "-cipher", "AES128-SHA"][..], "TLS_RSA_WITH_AES_128_CBC_SHA", "ECDHE"),
+        (&["-tls1_2", "-cipher", "ECDHE+AES+SHA1"], "its ciphers: TLS_ECDHE_", "allow one"),
+        (&["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"], "TLS 1.1", "allow TLS 1.2"),
+        (&["-tls1_3", "-groups", "P-521"], "its groups: secp521r1", "one of these groups"),
+    ] {
+        turned_away(&world, &stranger, &[&open[..], asks].concat(), "tls_failed");
+        let story = told(&world, &["failure"]);
+        broke_by(&story, "tls_failed", "server");
+        mended_by(&story, mend);
+        let sentence = story["ending"]["sentence"].as_str().expect("a sentence");
+        assert!(sentence.contains(offers) && sentence.starts_with("the peer "), "{sentence}");
+        let said = &world.json(&["status"])["last_refusals"][0]["sentence"];
+        assert_eq!(said, sentence, "in the words of status");
+        // The log says each reason of a source once in a while.
+        let is_said =
+            asks[1] != "-cipher" || asks[2] != "AES128-SHA" || world.log().contains(sentence);
+        assert!(is_said, "and of the log: {sentence}");
+        for name in ["InCommon", "Required", "NotOffered"] {
+            assert!(!sentence.contains(name), "{sentence}");
+        }
+        let is_old = asks[0] == "-tls1_1";
+        let missing = story["missing"][0].as_str().expect("what would have followed");
+        assert_eq!(missing.starts_with("server_hello"), !is_old, "{asks:?}: {missing}");
+    }
+}
+
 /// With a service behind it that takes everybody and says nothing.
 fn opens_the_door(world: &World) {
     let file = world.data().join("handfast.toml");
     let text = fs::read_to_string(&file).expect("settings");
     fs::write(&file, text + DOOR).expect("written");
-    let bind = || TcpListener::bind(("127.0.0.1", 7));
-    let service = world.gateway.netns.run(bind).expect("a thread").expect("a port");
+    let bind = || [7, 8].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a port"));
+    let [service, brief] = world.gateway.netns.run(bind).expect("a thread");
     thread::spawn(move || service.incoming().flatten().collect::<Vec<_>>());
+    thread::spawn(move || brief.incoming().flatten().for_each(drop));
     world.handfast(&["reload"]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pki::{Refusal, RefusedCertificate};
+use pki::{Refusal, RefusedCertificate, Unmet};
 use tunnel::EndReason;
 
 use crate::{Denied, Identity, StreamEnd};
@@ -88,6 +88,14 @@ impl DisconnectReason {
         }
     }
 
+    /// What the peer lacks for TLS, if that was the cause.
+    pub fn unmet(&self) -> Option<Unmet> {
+        match self {
+            DisconnectReason::Session(reason) => unmet_in(reason),
+            _ => None,
+        }
+    }
+
     /// The certificate that was refused inside TLS, by which one may look up whose it is.
     pub fn refused_certificate(&self) -> Option<&RefusedCertificate> {
         match self {
@@ -113,7 +121,10 @@ impl fmt::Display for DisconnectReason {
             return refusal.fmt(f);
         }
         match self {
-            DisconnectReason::Session(reason) => reason.fmt(f),
+            DisconnectReason::Session(reason) => match unmet_in(reason) {
+                Some(unmet) => write!(f, "TLS failed: {}", unmet.lack),
+                None => reason.fmt(f),
+            },
             DisconnectReason::RefusedInTls(refused) => refused.refusal.fmt(f),
             DisconnectReason::Refused(denied) | DisconnectReason::Withdrawn(denied) => {
                 denied.fmt(f)
@@ -149,6 +160,13 @@ impl fmt::Display for DisconnectReason {
 fn refusal_in(reason: &EndReason) -> Option<Refusal> {
     match reason {
         EndReason::TlsFailed(error) => pki::refusal_of(error),
+        _ => None,
+    }
+}
+
+fn unmet_in(reason: &EndReason) -> Option<Unmet> {
+    match reason {
+        EndReason::TlsFailed(error) => pki::unmet(error),
         _ => None,
     }
 }

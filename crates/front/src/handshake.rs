@@ -29,6 +29,7 @@ use crate::chain::Chain;
 use crate::greeted::Greeted;
 use crate::hello::{self, Gathering, Hello, Step};
 use crate::holder::Holder;
+use crate::offered::Offered;
 use crate::overheard::Heard;
 use crate::passive_ports::Passive;
 use crate::policy::Client;
@@ -293,7 +294,7 @@ async fn end_tls(
     hello: Hello,
     socket: Watched,
 ) -> Result<(TlsStream<Watched>, Option<CertificateId>), Denied> {
-    let rest = hello.rest;
+    let (rest, offered) = (hello.rest, hello.offered);
     let start = StartHandshake::from_parts(hello.accepted, socket);
     let accept = start.into_stream_with(tls, |connection| {
         // To read nothing would mean the end; what does not fit is more than anybody may send before our answer.
@@ -325,11 +326,11 @@ async fn end_tls(
         let refused = refused?;
         shared.directory.named(&refused.id, &refused.fingerprint)
     });
-    Err(Denied { whom, why: why(error, site) })
+    Err(Denied { whom, why: why(error, site, &offered) })
 }
 
 /// What the library says, in our words.
-fn why(error: io::Error, site: &Site) -> Refused {
+fn why(error: io::Error, site: &Site, offered: &Offered) -> Refused {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return Refused::LeftEarly;
     }
@@ -341,7 +342,7 @@ fn why(error: io::Error, site: &Site) -> Refused {
     }
     match refusal_of(&inner) {
         Some(refusal) => Refused::Certificate(refusal),
-        None => Refused::Tls(inner),
+        None => offered.refused(inner),
     }
 }
 

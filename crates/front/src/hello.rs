@@ -8,6 +8,7 @@ use rustls::SignatureScheme;
 use rustls::server::{Accepted, Acceptor};
 
 use crate::groups::HYBRID;
+use crate::offered::{self, Offered};
 use crate::refused::Refused;
 
 /// Gathers.
@@ -37,6 +38,8 @@ pub(crate) struct Hello {
     pub(crate) alpn: Vec<Vec<u8>>,
     /// The signatures that it can read.
     pub(crate) schemes: Vec<SignatureScheme>,
+    /// The versions, ciphers and groups that it has.
+    pub(crate) offered: Offered,
     /// Whether it has the group whose keys no quantum computer finds.
     pub(crate) is_hybrid: bool,
     /// For whoever ends TLS here.
@@ -74,13 +77,13 @@ impl<'a> Gathering<'a> {
             match self.acceptor.accept() {
                 Ok(None) => {}
                 Ok(Some(accepted)) => {
-                    return Step::Whole(Box::new(Hello::of(accepted, bytes)));
+                    return Step::Whole(Box::new(Hello::of(accepted, self.sent, bytes)));
                 }
                 Err((error, mut alert)) => {
                     let mut answer = Vec::new();
                     // Memory takes whatever is written.
                     let _ = alert.write_all(&mut answer);
-                    return Step::No(answer, Refused::Tls(error));
+                    return Step::No(answer, offered::refused_hello(error, self.sent));
                 }
             }
         }
@@ -97,14 +100,15 @@ impl<'a> Gathering<'a> {
 }
 
 impl Hello {
-    fn of(accepted: Accepted, rest: &[u8]) -> Self {
+    fn of(accepted: Accepted, sent: &[u8], rest: &[u8]) -> Self {
         let hello = accepted.client_hello();
         let name = hello.server_name().map(|name| name.trim_end_matches('.').to_ascii_lowercase());
         let alpn = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
         let schemes = hello.signature_schemes().to_vec();
         let groups = hello.named_groups().unwrap_or_default();
         let is_hybrid = groups.contains(&HYBRID);
-        Self { name, alpn, schemes, is_hybrid, accepted, rest: rest.to_vec() }
+        let offered = Offered::of(&hello, sent);
+        Self { name, alpn, schemes, offered, is_hybrid, accepted, rest: rest.to_vec() }
     }
 }
 

@@ -36,6 +36,7 @@ mod log;
 mod means;
 mod mode;
 mod neighbours;
+mod offered;
 mod opening;
 mod overheard;
 mod passive_ports;

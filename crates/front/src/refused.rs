@@ -6,7 +6,7 @@ use std::io;
 
 use pki::Refusal;
 use proxied::NotProxied;
-use rustls::AlertDescription;
+use rustls::{AlertDescription, PeerIncompatible};
 use starttls::Fault;
 use uplink::ReachError;
 
@@ -49,6 +49,13 @@ pub enum Refused {
     HelloTooLong,
     /// The handshake failed.
     Tls(rustls::Error),
+    /// It did, since the client lacks something.
+    Unmet {
+        /// What, in the words of the library.
+        what: PeerIncompatible,
+        /// What the client has instead, where it says so.
+        offers: Option<String>,
+    },
     /// The connection broke in the handshake.
     Broken(io::Error),
     /// No virtual server has the name.
@@ -162,7 +169,7 @@ impl Refused {
             Self::Proxy(_) => "bad_proxy_header",
             Self::NotListed => "proxy_not_listed",
             Self::HelloTooLong => "hello_too_long",
-            Self::Tls(_) => "tls_failed",
+            Self::Tls(_) | Self::Unmet { .. } => "tls_failed",
             Self::Broken(_) => "connection_broke",
             Self::UnknownName { .. } => "unknown_server_name",
             Self::NotHere { .. } => "name_not_here",
@@ -234,8 +241,16 @@ impl Display for Refused {
             Self::Tls(rustls::Error::AlertReceived(alert)) => {
                 write!(f, "the peer ended the handshake with the alert {alert:?}; {}", mend(*alert))
             }
-            Self::Tls(error) => {
-                write!(f, "the handshake failed: {error}; the peer's own log says more")
+            Self::Tls(error) => failed(f, error),
+            Self::Unmet { what, offers } => {
+                let error = what.clone().into();
+                match (pki::unmet(&error), offers) {
+                    (Some(unmet), Some(offers)) => {
+                        write!(f, "{} ({offers}); {}", unmet.lack, unmet.mend)
+                    }
+                    (Some(unmet), None) => write!(f, "{}; {}", unmet.lack, unmet.mend),
+                    (None, _) => failed(f, &error),
+                }
             }
             Self::Broken(error) => {
                 write!(f, "the connection broke in the handshake: {error}; look at the way to the peer")
@@ -299,6 +314,10 @@ impl Display for Refused {
             }
         }
     }
+}
+
+fn failed(f: &mut Formatter<'_>, error: &rustls::Error) -> fmt::Result {
+    write!(f, "the handshake failed: {error}; the peer's own log says more")
 }
 
 /// What an alert of the peer's implies: it is about us.

@@ -38,6 +38,7 @@ mod signature;
 mod signer;
 pub mod standing;
 mod tls;
+mod unmet;
 mod verify;
 
 pub use clock::Timestamp;
@@ -70,6 +71,7 @@ pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,
     service_client_config,
 };
+pub use unmet::{Unmet, unmet};
 pub use verify::{
     AnchorError, CertificateStatus, GatewayVerifier, NameRule, RefusedCertificate,
     ServerNameVerifier, StatusSource, leaf_not_after, leaf_not_before, names_itself_as_issuer,

@@ -5,6 +5,7 @@
 use super::{Conversation, alert, renewal};
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact};
+use crate::field::Field;
 use crate::openvpn::Listed;
 use crate::place::Side;
 use crate::story::{Broken, Ending, Protocol, Step, Wrapping};
@@ -406,7 +407,22 @@ pub(super) fn missing(protocol: Protocol, steps: &[Step]) -> Vec<String> {
             || (*kind == Kind::ServerReset && has(Kind::NotKept, Side::Server))
     };
     let after = all.iter().rposition(reached).map_or(0, |at| at + 1);
-    all.iter().skip(after).map(|kind| kind.entry().name.to_owned()).collect()
+    let older = is_older(steps);
+    let follows = all.iter().skip(after).filter(|kind| !(older && **kind == Kind::ServerHelloOld));
+    follows.map(|kind| kind.entry().name.to_owned()).collect()
+}
+
+/// A handshake of TLS 1.1 at most, which no answer of TLS 1.2 can follow: every newer version is offered as
+/// `supported_version` or as the one that TLS 1.2 has there.
+fn is_older(steps: &[Step]) -> bool {
+    let is_new = |field: &Field| match field.name.as_ref() {
+        "supported_version" => true,
+        // All codes have four digits.
+        "legacy_version" => field.value.as_str() >= "0x0303",
+        _ => false,
+    };
+    let hello = steps.iter().find(|step| step.entry == Kind::ClientHello.entry().name);
+    hello.is_some_and(|hello| !hello.fields.iter().any(is_new))
 }
 
 /// A handshake of TLS 1.2, or one that could become no other.

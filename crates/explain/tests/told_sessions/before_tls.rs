@@ -100,3 +100,16 @@ fn a_mend_of_a_refused_hello_fits_what_the_client_sent() {
     let nothing_in_common = mends(&hello(true), 40);
     assert!(nothing_in_common.contains("rsa_pss_pss_sha256"), "{nothing_in_common}");
 }
+
+#[test]
+fn no_answer_of_tls_1_2_would_have_followed_on_a_hello_of_an_older_version() {
+    let missing = |minor: u8| {
+        let mut hello = hello(true);
+        hello[10] = minor;
+        told(&[(C, &hello), (S, &[21, 3, 3, 0, 2, 2, 70])]).missing
+    };
+    assert_eq!(missing(3)[..2], ["server_hello_old", "server_certificate"]);
+    for older in 0..3 {
+        assert_eq!(missing(older)[0], "server_certificate", "3.{older}");
+    }
+}

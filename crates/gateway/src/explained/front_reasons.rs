@@ -96,6 +96,7 @@ fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
         | Refused::NoProtocol { .. }
         | Refused::NoCertificate { .. } => (HELLO, GATEWAY),
         Refused::Tls(rustls::Error::AlertReceived(_)) => (ALERTED, CLIENT),
+        Refused::Unmet { .. } => (HELLO, GATEWAY),
         Refused::Tls(_) => (LATER, GATEWAY),
         Refused::Certificate(_) | Refused::NotAmongUsers { .. } | Refused::AnothersData { .. } => {
             (CLIENT_SHOWN, GATEWAY)

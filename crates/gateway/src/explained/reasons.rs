@@ -7,6 +7,7 @@ use engine::{Denied, DisconnectReason, StreamEnd};
 use explain::Side;
 use explain::catalogue::Kind;
 use explain::kept::Verdict;
+use explain::render::capital;
 use pki::Refusal;
 use rustls::AlertDescription;
 use tunnel::{Close, EndReason, Misbehaviour, Progress};
@@ -82,13 +83,11 @@ const CLOSED: &[&str] = disliked!(
 /// The verdict of a reason, in the words that the log has for it.
 pub(crate) fn verdict(why: &DisconnectReason) -> Verdict {
     let Told { after, by, mends } = of_connection(why);
-    Verdict {
-        code: why.code().to_owned(),
-        by,
-        after,
-        sentence: why.to_string(),
-        mends: mends.iter().map(|mend| (*mend).to_owned()).collect(),
-    }
+    let mends = match why.unmet() {
+        Some(unmet) => vec![format!("{}.", capital(unmet.mend))],
+        None => mends.iter().map(|mend| (*mend).to_owned()).collect(),
+    };
+    Verdict { code: why.code().to_owned(), by, after, sentence: why.to_string(), mends }
 }
 
 fn of_connection(why: &DisconnectReason) -> Told {
@@ -293,10 +292,7 @@ fn of_progress(progress: Progress) -> Told {
 /// An alert that came is the client's finding, and about us; anything else is ours.
 fn of_tls(error: &rustls::Error) -> Told {
     let rustls::Error::AlertReceived(alert) = error else {
-        let mends = &[
-            "If it has no version, cipher or group in common with the gateway: a client older than TLS 1.2 has to be updated.",
-            "The client's own log says more.",
-        ];
+        let mends = &["The client's own log says more."];
         return Told { after: HELLOS, by: GATEWAY, mends };
     };
     let mends: &[&str] = match *alert {
@@ -359,6 +355,11 @@ mod tests {
         let alerted = of(DisconnectReason::Session(EndReason::TlsFailed(alert)));
         assert_eq!((alerted.by, alerted.code.as_str()), (CLIENT, "tls_failed"));
         assert!(alerted.mends[0].contains("does not trust"), "{alerted:?}");
+        let old = rustls::Error::from(rustls::PeerIncompatible::Tls12NotOffered);
+        let old = of(DisconnectReason::Session(EndReason::TlsFailed(old)));
+        assert_eq!((old.by, old.code.as_str()), (GATEWAY, "tls_failed"));
+        assert!(old.sentence.starts_with("TLS failed: the peer speaks TLS 1.1"), "{old:?}");
+        assert!(old.mends[0].starts_with("Renew the client"), "{old:?}");
         let refusal = Refusal::Revoked { revocation: None };
         let in_tls = of(DisconnectReason::Session(EndReason::TlsFailed(refusal.clone().into())));
         assert_eq!(
