@@ -235,6 +235,29 @@ fn what_an_old_client_lacks_is_said_in_words_with_what_it_offers() {
     }
 }
 
+#[test]
+fn of_connections_whose_sides_were_done_the_last_one_is_told() {
+    let name = "of_connections_whose_sides_were_done_the_last_one_is_told";
+    let Some(mut world) = World::start(name, &[("explain.keep", "\"all\"")]) else { return };
+    opens_the_door(&world);
+    let stranger = world.host();
+    let none = world.try_handfast(&["explain", "failure", "finished"]);
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert!(said.contains("it did not happen since the start"), "{said}");
+    let is_told = || {
+        let mut command = s_client(&world);
+        command.args(["-servername", "brief.test"]).stdin(Stdio::null());
+        stranger.netns.output(command).expect("openssl starts");
+        world.try_handfast(&["explain", "failure", "finished"]).status.success()
+    };
+    assert!(wait_until(Duration::from_secs(20), is_told), "{}", world.log());
+    let story = told(&world, &["failure", "finished"]);
+    assert_eq!(story["ending"]["how"], "ended", "{}", story["ending"]);
+    assert!(entries(&story).contains(&"client_hello".to_owned()), "with its handshake");
+    let none = world.try_handfast(&["explain", "failure"]);
+    assert_eq!(none.status.code(), Some(3), "it is no refusal: {none:?}");
+}
+
 /// With a service behind it that takes everybody and says nothing.
 fn opens_the_door(world: &World) {
     let file = world.data().join("handfast.toml");

@@ -167,6 +167,8 @@ pub enum GatewayError {
         reason: String,
         /// Whose reason it is.
         of: ReasonOf,
+        /// How often it happened since the start, though nothing of that is kept.
+        times: u64,
         /// The reasons of which there is something to tell.
         told: Vec<String>,
     },
@@ -256,10 +258,19 @@ impl Display for GatewayError {
             Self::NoSuchRefusal => f.write_str(
                 "no such refusal is remembered: nobody was refused since the start, or later ones took its place",
             ),
-            Self::NoStory { reason, of: ReasonOf::Gateway, .. } => write!(
-                f,
-                "of {reason} nothing is remembered: it did not happen since the start, or later ones took its place"
-            ),
+            Self::NoStory { reason, of: ReasonOf::Gateway, times: 0, .. } => {
+                write!(f, "of {reason} nothing is remembered: it did not happen since the start")
+            }
+            Self::NoStory { reason, of: ReasonOf::Gateway, times, .. } => {
+                let times = match times {
+                    1 => "once".to_owned(),
+                    times => format!("{times} times"),
+                };
+                write!(
+                    f,
+                    "{reason} happened {times} since the start, and none is kept: later ones took the place, or it was a goodbye before there was a session"
+                )
+            }
             Self::NoStory { reason, of: ReasonOf::Clients(what), .. } => {
                 write!(f, "{reason} is what a client meets, and no reason of the gateway's: {what}")
             }
@@ -334,3 +345,19 @@ from!(
     Tls(rustls::Error),
     Vpn(VpnError)
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_and_is_not_kept_is_told_from_what_did_not_happen() {
+        let said = |times| {
+            let (reason, of) = ("peer_exit".to_owned(), ReasonOf::Gateway);
+            GatewayError::NoStory { reason, of, times, told: Vec::new() }.to_string()
+        };
+        assert!(said(0).ends_with("it did not happen since the start"), "{}", said(0));
+        assert!(said(1).starts_with("peer_exit happened once since the start, and none is kept"));
+        assert!(said(7).starts_with("peer_exit happened 7 times since"), "{}", said(7));
+    }
+}

@@ -187,7 +187,9 @@ fn hints(error: &GatewayError) -> Vec<String> {
         ],
         E::NoSuchRefusal => vec![
             "see who was refused lately, and what was dropped: handfast status".into(),
-            "a client that is not among them never reached this gateway: see whether its packets arrive, and what to do if not: handfast explain failure nothing_arrives"
+            "of a client that never got in, and is not among them, nothing may have arrived here: handfast explain failure nothing_arrives"
+                .into(),
+            "of one that was let in, and left or was closed since: handfast explain failure with the reason, as peer_exit, kicked or finished"
                 .into(),
         ],
         E::NoSuchVirtualServer { .. } => vec!["see which there are: handfast tls list".into()],

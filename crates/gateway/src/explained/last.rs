@@ -48,22 +48,27 @@ pub(super) struct Last {
 impl Last {
     /// One takes the place of what it repeats.
     pub(super) fn push(&mut self, refusal: Refusal) {
-        self.push_over(refusal, repeats);
+        let list = self.list(&refusal);
+        list.retain(|former| !repeats(&former.entry, &refusal.entry));
+        push_front(list, refusal);
     }
 
     /// The same of one that is as good as any other of its reason: how somebody left who was done says nothing of whom.
     pub(super) fn push_goodbye(&mut self, refusal: Refusal) {
-        self.push_over(refusal, |former, entry| former.reason == entry.reason);
+        let list = self.list(&refusal);
+        // Each has one place, and that of a usual one is near the front: a busy door has thousands of these in a second.
+        let former = list.iter().position(|former| former.entry.reason == refusal.entry.reason);
+        if let Some(former) = former {
+            list.remove(former);
+        }
+        push_front(list, refusal);
     }
 
-    fn push_over(&mut self, refusal: Refusal, repeats: fn(&RefusalEntry, &RefusalEntry) -> bool) {
-        let list = match refusal.entry.device {
+    fn list(&mut self, refusal: &Refusal) -> &mut VecDeque<Refusal> {
+        match refusal.entry.device {
             Some(_) => &mut self.known,
             None => &mut self.strangers,
-        };
-        list.retain(|former| !repeats(&former.entry, &refusal.entry));
-        list.truncate(EACH - 1);
-        list.push_front(refusal);
+        }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Refusal> {
@@ -73,6 +78,11 @@ impl Last {
     pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Refusal> {
         self.known.iter_mut().chain(&mut self.strangers)
     }
+}
+
+fn push_front(list: &mut VecDeque<Refusal>, refusal: Refusal) {
+    list.truncate(EACH - 1);
+    list.push_front(refusal);
 }
 
 /// How many refusals are kept of those who are known, and as many of strangers; of ends again as many.

@@ -82,12 +82,20 @@ impl Handshakes<'_> {
             ExplainTarget::Reason { code } => GatewayError::NoStory {
                 reason: code.clone(),
                 of: reason_of(code),
+                times: self.times(code).await,
                 told: self.reasons().await,
             },
             ExplainTarget::Session { .. } | ExplainTarget::Device { .. } => {
                 GatewayError::NoSuchSession
             }
         }
+    }
+
+    /// How often it happened at either door.
+    async fn times(&self, code: &str) -> u64 {
+        let ended = self.at.doors.counters().await.endings.get(code).copied();
+        // Of the VPN's these count the refusals too.
+        ended.max(self.at.metrics.refusals().get(code).copied()).unwrap_or(0)
     }
 
     /// Every reason of which there is something to tell.

@@ -82,7 +82,8 @@ impl Records {
         });
     }
 
-    /// The device was there until now. Gives the number to ask by, unless both sides were done.
+    /// The device was there until now. Gives the number to ask by, unless both sides were done: of those ends the last one is
+    /// told.
     fn closed(&self, info: &Info, why: &Ended) -> Option<u64> {
         self.history.gone(info, why);
         let whom = info.client.as_ref().map(|(holder, _)| holder);
@@ -95,20 +96,20 @@ impl Records {
         };
         match why {
             Ended::Withdrawn(refusal) => {
-                return Some(self.refused(&over, &refusal.clone().into(), Err(Lack::OnlyFailures)));
+                Some(self.refused(&over, &refusal.clone().into(), Err(Lack::OnlyFailures)))
             }
-            // Too many for anything to be told of each.
-            Ended::Finished => self.explained.closed(info.number),
-            Ended::Broken
+            Ended::Finished
+            | Ended::Broken
             | Ended::Idle
             | Ended::TooOld
             | Ended::OwnWithdrawn(_)
             | Ended::Kicked => {
                 let told = over.told(end_verdict(why), Err(Lack::OnlyFailures), self.clock.now());
-                return Some(self.explained.ended(told, false));
+                let is_goodbye = matches!(why, Ended::Finished);
+                let number = self.explained.ended(told, is_goodbye);
+                (!is_goodbye).then_some(number)
             }
         }
-        None
     }
 
     /// Gives the number to ask by.
