@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use admin::names::DeviceName;
 use clock::Now;
 use engine::{Begun, Watcher};
 use explain::kept::{Kept, Lack};
@@ -14,6 +15,7 @@ use front::Overheard;
 use crate::config::Keep;
 use crate::current_view::CurrentView;
 use book::Book;
+use tell::Known;
 use watcher::HandshakeWatcher;
 
 mod asked_records;
@@ -63,6 +65,19 @@ impl Explained {
         }
         (keep != Keep::Off)
             .then(|| Box::new(HandshakeWatcher::of(begun, keep, self.clone())) as Box<dyn Watcher>)
+    }
+
+    /// What is on record of it at this moment.
+    fn known(&self, name: &DeviceName) -> Known {
+        let snapshot = self.0.view.snapshot();
+        let Some(user) = snapshot.users().find(|user| user.name == name.user) else {
+            return Known::Nothing;
+        };
+        let mut devices = snapshot.devices();
+        match devices.any(|device| device.user == user.id && device.name == name.device) {
+            true => Known::Device,
+            false => Known::User,
+        }
     }
 
     /// Other settings hold: what they would not have kept goes.

@@ -72,7 +72,9 @@ impl Explained {
             None => format!("{whom}: {code}{}", again(number)),
         };
         let judged = [sentence].into_iter().chain(clock_of(refusal));
-        let why = for_device(&refusal.verdict, refusal.entry.device.as_ref());
+        let device = refusal.entry.device.as_ref();
+        let known = device.map_or(Known::Device, |device| self.known(device));
+        let why = for_device(&refusal.verdict, device, known);
         let (at, outcome) = match refusal.since {
             Some(since) => (since, Outcome::Ended { at: refusal.at, why }),
             None if is_behind => (refusal.at, Outcome::Ended { at: refusal.at, why }),
@@ -256,14 +258,39 @@ fn clock_of(refusal: &Refusal) -> Option<String> {
     judged.then(|| format!("its own clock said {at}, and by that it judged the certificate"))
 }
 
-/// With the device's name in the commands that need one, where it is known.
-fn for_device(verdict: &Verdict, device: Option<&DeviceName>) -> Verdict {
+/// With the device's name in the commands that need one, where it is known. Whoever was removed is to be added before.
+fn for_device(verdict: &Verdict, device: Option<&DeviceName>, known: Known) -> Verdict {
     let Some(device) = device else { return verdict.clone() };
+    let renew = format!("`handfast profile {device} --renew`");
+    let anew = match known {
+        Known::Device => renew.clone(),
+        // A user comes with that one.
+        Known::Nothing if device.device == names::DeviceName::default_device() => {
+            format!("`handfast user add {}`, then `handfast profile {device}`", device.user)
+        }
+        Known::Nothing => format!(
+            "`handfast user add {}` and `handfast device add {device}`, then `handfast profile {device}`",
+            device.user
+        ),
+        Known::User => format!("`handfast device add {device}`, then `handfast profile {device}`"),
+    };
     let named = |mend: &String| {
         mend.replace("USER/DEVICE", &device.to_string())
             .replace(" enable USER`", &format!(" enable {}`", device.user))
+            .replace(&renew, &anew)
     };
     Verdict { mends: verdict.mends.iter().map(named).collect(), ..verdict.clone() }
+}
+
+/// What of a device's name is on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The device.
+    Device,
+    /// Its user, who has it no longer.
+    User,
+    /// Neither.
+    Nothing,
 }
 
 /// One story, in the form in which all are given.
@@ -288,5 +315,28 @@ mod tests {
         );
         let ended = Subject::of(&Refusal { since: Some(1), ..alice });
         assert_eq!(ended.name, "end 0");
+    }
+
+    #[test]
+    fn whoever_was_removed_is_added_before_there_is_a_new_profile() {
+        let revoked = Verdict {
+            code: "revoked".to_owned(),
+            by: Some(Side::Server),
+            after: &[],
+            sentence: String::new(),
+            mends: vec!["Issue it: `handfast profile USER/DEVICE --renew`.".to_owned()],
+        };
+        let mended = |name: &str, known| {
+            let device = DeviceName::parse(name).expect("a name");
+            for_device(&revoked, Some(&device), known).mends.concat()
+        };
+        let of = mended("carl", Known::Device);
+        assert_eq!(of, "Issue it: `handfast profile carl/default --renew`.");
+        let of = mended("carl", Known::Nothing);
+        assert_eq!(of, "Issue it: `handfast user add carl`, then `handfast profile carl/default`.");
+        let of = mended("carl/phone", Known::User);
+        assert!(of.contains("`handfast device add carl/phone`, then"), "{of}");
+        let of = mended("carl/phone", Known::Nothing);
+        assert!(of.contains("`handfast user add carl` and `handfast device add carl/phone`"));
     }
 }
