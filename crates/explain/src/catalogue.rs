@@ -245,6 +245,7 @@ pub enum Kind {
     ConnectionsWaited,
     Missing,
     NotCaptured,
+    CutShort,
     Unreadable,
 }
 

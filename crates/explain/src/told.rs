@@ -101,7 +101,7 @@ const NOT_SEEN: &str = "Whether it came to that can't be seen here.";
 
 /// Whether a capture lacks a part of it.
 fn has_a_hole(story: &Story) -> bool {
-    let lacks = [Kind::Missing, Kind::NotCaptured].map(|kind| kind.entry().name);
+    let lacks = [Kind::Missing, Kind::NotCaptured, Kind::CutShort].map(|kind| kind.entry().name);
     story.steps.iter().any(|step| lacks.contains(&step.entry.as_str()))
 }
 

@@ -29,7 +29,7 @@ pub fn answerers(source: impl Read + Send) -> Result<Vec<Answerer>, CaptureError
     let mut begun: BTreeSet<Pair> = BTreeSet::new();
     let mut counts: BTreeMap<(SocketAddr, &'static str), usize> = BTreeMap::new();
     frames::each(source, |frame| {
-        let Some(carried) = carried(frame.link, frame.bytes) else { return };
+        let Some(carried) = carried(frame) else { return };
         let Some(transport) = begins(&carried) else { return };
         if begun.len() < MOST_OTHERS && begun.insert(pair(&carried, transport == TCP)) {
             *counts.entry((carried.to, transport)).or_default() += 1;

@@ -1,10 +1,11 @@
 //! One conversation of a capture: which protocol it is, and its bytes into that protocol's decoder.
 
 use super::Known;
-use super::tcp::{Ready, Stream};
-use crate::fact::Facts;
+use super::tcp::{Cut, Ready, Stream};
+use crate::catalogue::Kind;
+use crate::fact::{Fact, Facts};
 use crate::in_the_clear::InTheClear;
-use crate::openvpn::{Framed, Opened, Session, TunnelPacket};
+use crate::openvpn::{Framed, Opened, Session, TunnelPacket, lengths};
 use crate::place::{Chunk, Queue, Seen, Side};
 use crate::story::Story;
 use crate::tell::{Conversation as Told, tell};
@@ -50,8 +51,12 @@ impl OverUdp {
         self.session.take_opened()
     }
 
-    pub(super) fn packet(&mut self, chunk: Chunk<'_>) {
-        self.session.datagram(chunk);
+    /// A datagram, of which so many bytes were not captured behind those that are there.
+    pub(super) fn packet(&mut self, chunk: Chunk<'_>, lacking: u32) {
+        match lacking {
+            0 => self.session.datagram(chunk),
+            _ => self.session.cut_short(chunk, lacking),
+        }
     }
 
     pub(super) fn is_over_with(&self, datagram: &[u8]) -> bool {
@@ -90,6 +95,8 @@ pub(super) struct OverTcp {
     closed: Option<(Side, bool)>,
     /// Whether anything of the client and of the server is in the capture.
     is_there: [bool; 2],
+    /// Whether the capture program cut any segment that would have been read.
+    is_cut: bool,
 }
 
 enum Speech {
@@ -113,6 +120,7 @@ impl OverTcp {
             speech: Speech::Unknown(Queue::default()),
             closed: None,
             is_there: [false; 2],
+            is_cut: false,
         }
     }
 
@@ -148,11 +156,21 @@ impl OverTcp {
         matches!(self.speech, Speech::Other)
     }
 
-    pub(super) fn segment(&mut self, sequence: u32, chunk: &Chunk<'_>) {
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// A segment, of which so many bytes were not captured behind those that are there.
+    pub(super) fn segment(&mut self, sequence: u32, chunk: &Chunk<'_>, lacking: u32) {
         let from = chunk.from;
-        match self.stream(from).push(sequence, chunk) {
+        match self.stream(from).push(sequence, chunk, lacking) {
             Ready::Bytes(chunks) => chunks.iter().for_each(|chunk| self.bytes(&chunk.seen(from))),
-            Ready::Lost(at) => self.lost(from, at),
+            Ready::Until(chunks, cut) => {
+                chunks.iter().for_each(|chunk| self.bytes(&chunk.seen(from)));
+                self.is_cut = true;
+                self.lost(from, cut.at, Some(cut));
+            }
+            Ready::Lost(at) => self.lost(from, at, None),
         }
     }
 
@@ -160,16 +178,24 @@ impl OverTcp {
         self.closed.get_or_insert((by, reset));
     }
 
-    /// Bytes of this side are missing for good, before what came at this time.
-    fn lost(&mut self, from: Side, at: u64) {
+    /// Bytes of this side are missing for good, before what came at this time; or were cut off here.
+    fn lost(&mut self, from: Side, at: u64, cut: Option<Cut>) {
         let nothing = Seen { at, from, bytes: &[], places: Vec::new() };
-        match &mut self.speech {
+        let facts = match &mut self.speech {
             Speech::Tls(tls) => {
                 let (connection, facts) = &mut **tls;
                 keep(connection.lost(&nothing), facts);
+                facts
             }
-            Speech::OpenVpn(framed) => framed.lost(&nothing),
-            Speech::Unknown(_) | Speech::Clear(_) | Speech::Other => {}
+            Speech::OpenVpn(framed) => {
+                framed.lost(&nothing);
+                &mut framed.session.facts
+            }
+            Speech::Unknown(_) | Speech::Clear(_) | Speech::Other => return,
+        };
+        let last = facts.all().len().checked_sub(1).and_then(|last| facts.get_mut(last));
+        if let (Some(cut), Some(gap)) = (cut, last) {
+            is_cut_off(gap, cut);
         }
     }
 
@@ -251,7 +277,7 @@ impl OverTcp {
     pub(super) fn story(&mut self, until: u64) -> Option<Story> {
         for side in [Side::Client, Side::Server] {
             if let Some(at) = self.stream(side).hole() {
-                self.lost(side, at);
+                self.lost(side, at, None);
             }
         }
         if let Speech::OpenVpn(framed) = &mut self.speech {
@@ -296,6 +322,15 @@ impl Speech {
 /// Whether a server answers so to what is not in the capture: a message or an alert of TLS, or a reset behind its length.
 fn answers(bytes: &[u8]) -> bool {
     matches!(bytes, [21 | 22, 3, 0..=4, ..] | [0, 14..=255, 0x40, ..])
+}
+
+/// Tells of bytes that are missing that the capture program left them away.
+fn is_cut_off(gap: &mut Fact, cut: Cut) {
+    if (gap.kind, gap.at) == (Kind::Missing, cut.at) {
+        gap.kind = Kind::CutShort;
+        gap.basis = Vec::from_iter((cut.place.length > 0).then_some(cut.place));
+        gap.fields = lengths(1, u64::from(cut.place.length), u64::from(cut.whole));
+    }
 }
 
 fn keep(events: Vec<Event>, facts: &mut Facts) {

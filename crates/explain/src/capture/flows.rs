@@ -9,7 +9,7 @@ use super::Known;
 use super::conversation::{Ends, OverTcp, OverUdp, Reading};
 use super::endpoint::Endpoint;
 use super::frames::Frame;
-use super::layers::{Carried, Carrier, carried, is_fragment};
+use super::layers::{Carried, Carrier, Unread, carried, unread};
 use crate::openvpn::{Opened, Session, TunnelPacket};
 use crate::place::{Chunk, Side};
 use crate::story::{LeftOut, Stories, Story, VERSION};
@@ -23,6 +23,8 @@ const TOO_MANY: &str = "more conversations than are told of one file";
 const NEITHER: &str = "neither TLS nor OpenVPN from its first byte";
 const ELSEWHERE: &str = "neither end is the one that was asked for";
 const IN_PIECES: &str = "pieces of IP packets that were cut on their way (fragments), which are not put together here; frames";
+const BEHEADED: &str = "cut by the capture before their ports, so that nobody can tell whose they are (capture with a larger snapshot length, as by tcpdump -s 0); frames";
+const CUT_SHORT: &str = "cut by the capture before it shows what it speaks (capture with a larger snapshot length, as by tcpdump -s 0)";
 const BEGAN_BEFORE: &str = "it began before the capture did";
 
 /// Both addresses, the lower first, and whether it is TCP.
@@ -42,6 +44,8 @@ pub(super) struct Flows {
     until: u64,
     /// Frames with a piece of a packet.
     pieces: u64,
+    /// Frames without the ports that they had.
+    beheaded: u64,
     opened: Vec<TunnelPacket>,
     counts: Opened,
 }
@@ -60,6 +64,7 @@ impl Flows {
             uncounted: 0,
             until: 0,
             pieces: 0,
+            beheaded: 0,
             opened: Vec::new(),
             counts: Opened::default(),
         }
@@ -87,8 +92,12 @@ impl Flows {
 
     pub(super) fn frame(&mut self, frame: &Frame<'_>) {
         self.until = self.until.max(frame.at);
-        let Some(carried) = carried(frame.link, frame.bytes) else {
-            self.pieces += u64::from(is_fragment(frame.link, frame.bytes));
+        let Some(carried) = carried(frame) else {
+            match unread(frame) {
+                Some(Unread::Fragment) => self.pieces += 1,
+                Some(Unread::Beheaded) => self.beheaded += 1,
+                None => {}
+            }
             return;
         };
         if self.only.is_some_and(|only| !only.is_of(&carried)) {
@@ -118,7 +127,8 @@ impl Flows {
         }
         if !self.udp.contains_key(&pair) {
             let Some(begins) = Session::begun_by(carried.payload) else {
-                return self.other(pair, NEITHER);
+                let is_bare = carried.payload.is_empty() && carried.lacking > 0;
+                return self.other(pair, if is_bare { CUT_SHORT } else { NEITHER });
             };
             if !self.has_room() {
                 return self.other(pair, TOO_MANY);
@@ -129,7 +139,7 @@ impl Flows {
             self.udp.insert(pair, (client, over));
         }
         if let Some((client, over)) = self.udp.get_mut(&pair) {
-            over.packet(chunk(frame, carried, *client));
+            over.packet(chunk(frame, carried, *client), carried.lacking);
             let opened = over.take_opened();
             self.keep_opened(opened);
         }
@@ -172,12 +182,12 @@ impl Flows {
     fn segment(&mut self, frame: &Frame<'_>, carried: &Carried<'_>, sequence: u32) {
         let pair = pair(carried, true);
         let Some((client, over)) = self.tcp.get_mut(&pair) else { return };
-        over.segment(sequence, &chunk(frame, carried, *client));
-        let (is_other, opened) = (over.is_other(), over.take_opened());
+        over.segment(sequence, &chunk(frame, carried, *client), carried.lacking);
+        let (is_other, is_cut, opened) = (over.is_other(), over.is_cut(), over.take_opened());
         self.keep_opened(opened);
         if is_other {
             self.tcp.remove(&pair);
-            self.other(pair, NEITHER);
+            self.other(pair, if is_cut { CUT_SHORT } else { NEITHER });
         }
     }
 
@@ -210,8 +220,12 @@ impl Flows {
     }
 
     fn finish_tcp(&mut self, pair: &Pair) {
-        let story = self.tcp.remove(pair).and_then(|(_, mut over)| over.story(self.until));
-        self.stories.extend(story);
+        let Some((_, mut over)) = self.tcp.remove(pair) else { return };
+        match over.story(self.until) {
+            Some(story) => self.stories.push(story),
+            None if over.is_cut() => self.other(*pair, CUT_SHORT),
+            None => {}
+        }
     }
 
     pub(super) fn finish(mut self) -> Stories {
@@ -225,10 +239,11 @@ impl Flows {
 
     fn left_out(&self) -> Vec<LeftOut> {
         let count = |why: &str| self.others.values().filter(|have| **have == why).count() as u64;
-        let all = [NEITHER, BEGAN_BEFORE, TOO_MANY, ELSEWHERE].map(|why| (why, count(why)));
-        let more = ("so many that they were not looked at any more; packets", self.uncounted);
         let all =
-            all.into_iter().chain([more, (IN_PIECES, self.pieces)]).filter(|(_, count)| *count > 0);
+            [NEITHER, CUT_SHORT, BEGAN_BEFORE, TOO_MANY, ELSEWHERE].map(|why| (why, count(why)));
+        let more = ("so many that they were not looked at any more; packets", self.uncounted);
+        let frames = [(IN_PIECES, self.pieces), (BEHEADED, self.beheaded)];
+        let all = all.into_iter().chain([more]).chain(frames).filter(|(_, count)| *count > 0);
         all.map(|(reason, count)| LeftOut { reason: reason.to_owned(), count }).collect()
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Frame<'a> {
     /// Microseconds since 1970.
     pub(super) at: u64,
     pub(super) link: Linktype,
+    /// How long it was before the capture program cut it.
+    pub(super) original: usize,
     pub(super) bytes: &'a [u8],
 }
 
@@ -39,6 +41,8 @@ struct Interface {
     /// Ticks in a second.
     resolution: u64,
     offset: i64,
+    /// The most bytes of a frame that are kept; none where there is no bound.
+    longest: Option<usize>,
 }
 
 /// Where in a file we are.
@@ -96,13 +100,14 @@ impl Place {
             PcapBlockOwned::LegacyHeader(header) => {
                 let resolution =
                     if header.is_nanosecond_precision() { 1_000 * MICROS } else { MICROS };
-                self.interfaces = vec![Interface { link: header.network, resolution, offset: 0 }];
+                self.interfaces =
+                    vec![Interface { link: header.network, resolution, offset: 0, longest: None }];
                 None
             }
             PcapBlockOwned::Legacy(frame) => {
                 let interface = *self.interfaces.first()?;
                 let at = u64::from(frame.ts_sec) * interface.resolution + u64::from(frame.ts_usec);
-                Some(self.frame(interface, at, frame.data))
+                Some(self.frame(interface, at, frame.data, frame.origlen))
             }
             PcapBlockOwned::NG(block) => self.new_block(block),
         }
@@ -121,6 +126,7 @@ impl Place {
                     link: described.linktype,
                     resolution,
                     offset: described.ts_offset(),
+                    longest: usize::try_from(described.snaplen).ok().filter(|most| *most > 0),
                 };
                 if self.interfaces.len() < MOST_INTERFACES {
                     self.interfaces.push(interface);
@@ -132,7 +138,7 @@ impl Place {
                 let ticks = u64::from(frame.ts_high) << 32 | u64::from(frame.ts_low);
                 let data = frame.data.get(..frame.caplen as usize).unwrap_or(frame.data);
                 match interface {
-                    Some(interface) => Some(self.frame(interface, ticks, data)),
+                    Some(interface) => Some(self.frame(interface, ticks, data, frame.origlen)),
                     None => {
                         self.frame = self.frame.saturating_add(1);
                         None
@@ -141,14 +147,22 @@ impl Place {
             }
             Block::SimplePacket(frame) => {
                 let interface = *self.interfaces.first()?;
-                let data = frame.data.get(..frame.origlen as usize).unwrap_or(frame.data);
-                Some(self.frame(interface, 0, data))
+                // What stands behind the frame fills its block up.
+                let kept = (frame.origlen as usize).min(interface.longest.unwrap_or(usize::MAX));
+                let data = frame.data.get(..kept).unwrap_or(frame.data);
+                Some(self.frame(interface, 0, data, frame.origlen))
             }
             _ => None,
         }
     }
 
-    fn frame<'a>(&mut self, interface: Interface, ticks: u64, bytes: &'a [u8]) -> Frame<'a> {
+    fn frame<'a>(
+        &mut self,
+        interface: Interface,
+        ticks: u64,
+        bytes: &'a [u8],
+        original: u32,
+    ) -> Frame<'a> {
         self.frame = self.frame.saturating_add(1);
         let resolution = u128::from(interface.resolution.max(1));
         let micros = u128::from(ticks) * u128::from(MICROS) / resolution;
@@ -158,6 +172,7 @@ impl Place {
             number: self.frame,
             at: micros.saturating_add_signed(offset),
             link: interface.link,
+            original: (original as usize).max(bytes.len()),
             bytes,
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::place::{Chunk, Seen, Side};
+use crate::place::{Chunk, Place, Seen, Side};
 
 /// The most that waits behind a hole.
 const LONGEST_WAIT: usize = 256 * 1024;
@@ -22,17 +22,31 @@ pub(super) struct Stream {
     lost: bool,
 }
 
+/// Bytes that the capture program left away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) at: u64,
+    /// The segment that was cut.
+    pub(super) place: Place,
+    /// How many bytes it had.
+    pub(super) whole: u32,
+}
+
 struct Segment {
     at: u64,
     frame: u32,
     offset: u32,
     bytes: Vec<u8>,
+    /// What stood behind the bytes and was not captured.
+    cut: Option<Cut>,
 }
 
 /// What comes of a segment.
 pub(super) enum Ready {
     /// Bytes in order.
     Bytes(Vec<OwnedChunk>),
+    /// The same, and what stood behind them was cut off, so that the stream can't be read any more.
+    Until(Vec<OwnedChunk>, Cut),
     /// Bytes are missing for good, since what came then stands behind them.
     Lost(u64),
 }
@@ -44,7 +58,7 @@ pub(super) struct OwnedChunk {
 
 impl OwnedChunk {
     pub(super) fn seen(&self, from: Side) -> Seen<'_> {
-        let Segment { at, frame, offset, ref bytes } = self.segment;
+        let Segment { at, frame, offset, ref bytes, .. } = self.segment;
         Seen::from(Chunk { at, from, frame, offset, bytes })
     }
 }
@@ -57,16 +71,22 @@ impl Stream {
         }
     }
 
-    /// Takes a segment.
-    pub(super) fn push(&mut self, sequence: u32, chunk: &Chunk<'_>) -> Ready {
+    /// Takes a segment, of which so many bytes were not captured behind those that are there.
+    pub(super) fn push(&mut self, sequence: u32, chunk: &Chunk<'_>, lacking: u32) -> Ready {
         let Some(next) = self.next else { return Ready::Bytes(Vec::new()) };
-        if self.lost || chunk.bytes.is_empty() {
+        let captured = chunk.bytes.len() as u32;
+        if self.lost || captured == 0 && lacking == 0 {
             return Ready::Bytes(Vec::new());
         }
-        let Some(segment) = fresh(next, sequence, chunk) else { return Ready::Bytes(Vec::new()) };
+        let place = Place { frame: chunk.frame, offset: chunk.offset, length: captured };
+        let whole = captured.saturating_add(lacking);
+        let cut = (lacking > 0).then_some(Cut { at: chunk.at, place, whole });
+        let Some(segment) = fresh(next, sequence, chunk, cut) else {
+            return Ready::Bytes(Vec::new());
+        };
         let ahead = sequence.wrapping_sub(next);
         if ahead == 0 || ahead > u32::MAX / 2 {
-            return Ready::Bytes(self.deliver(segment));
+            return self.deliver(segment);
         }
         self.size += segment.bytes.len();
         let hole = *self.hole.get_or_insert(chunk.at);
@@ -78,7 +98,7 @@ impl Stream {
         Ready::Bytes(Vec::new())
     }
 
-    fn deliver(&mut self, first: Segment) -> Vec<OwnedChunk> {
+    fn deliver(&mut self, first: Segment) -> Ready {
         let at = first.at;
         let mut ready = Vec::new();
         let mut segment = Some(first);
@@ -87,11 +107,18 @@ impl Stream {
             now.at = now.at.max(at);
             let next = self.next.unwrap_or(0).wrapping_add(now.bytes.len() as u32);
             self.next = Some(next);
-            ready.push(OwnedChunk { segment: now });
+            let cut = now.cut;
+            if !now.bytes.is_empty() {
+                ready.push(OwnedChunk { segment: now });
+            }
+            if let Some(cut) = cut {
+                self.give_up();
+                return Ready::Until(ready, Cut { at, ..cut });
+            }
             segment = self.following(next);
         }
         self.hole = self.waiting.values().map(|segment| segment.at).min();
-        ready
+        Ready::Bytes(ready)
     }
 
     /// A waiting segment that begins at or before `next` and goes beyond it.
@@ -107,7 +134,7 @@ impl Stream {
                 offset: waited.offset,
                 bytes: &waited.bytes,
             };
-            if let Some(segment) = fresh(next, sequence, &chunk) {
+            if let Some(segment) = fresh(next, sequence, &chunk, waited.cut) {
                 return Some(segment);
             }
         }
@@ -127,11 +154,20 @@ impl Stream {
 }
 
 /// The part of a segment that was not had yet.
-fn fresh(next: u32, sequence: u32, chunk: &Chunk<'_>) -> Option<Segment> {
+fn fresh(next: u32, sequence: u32, chunk: &Chunk<'_>, cut: Option<Cut>) -> Option<Segment> {
     let behind = next.wrapping_sub(sequence);
     let had = if behind <= u32::MAX / 2 { behind as usize } else { 0 };
-    let bytes = chunk.bytes.get(had..).filter(|rest| !rest.is_empty())?.to_vec();
-    Some(Segment { at: chunk.at, frame: chunk.frame, offset: chunk.offset + had as u32, bytes })
+    // What was cut off may have come before, in other pieces.
+    let cut = cut.filter(|cut| had < cut.whole as usize);
+    let bytes = chunk.bytes.get(had..).unwrap_or_default().to_vec();
+    let offset = chunk.offset.saturating_add(had as u32);
+    (!bytes.is_empty() || cut.is_some()).then_some(Segment {
+        at: chunk.at,
+        frame: chunk.frame,
+        offset,
+        bytes,
+        cut,
+    })
 }
 
 #[cfg(test)]
@@ -150,23 +186,47 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_that_was_cut_ends_the_stream_where_its_bytes_end() {
+        let cut = |stream: &mut Stream, sequence, bytes, lacking| match stream.push(
+            sequence,
+            &chunk(bytes),
+            lacking,
+        ) {
+            Ready::Until(chunks, cut) => {
+                let all = chunks.iter().flat_map(|chunk| chunk.segment.bytes.clone());
+                Some((all.collect::<Vec<u8>>(), cut.place.length, cut.whole))
+            }
+            Ready::Bytes(_) | Ready::Lost(_) => None,
+        };
+        let mut stream = Stream::default();
+        stream.begin(0);
+        assert_eq!(push(&mut stream, 1, b"abcd"), b"abcd");
+        // All of it came before, in smaller pieces.
+        assert_eq!(cut(&mut stream, 1, b"ab", 2), None);
+        assert_eq!(cut(&mut stream, 7, b"gh", 4), None);
+        assert_eq!(cut(&mut stream, 5, b"ef", 0), Some((b"efgh".to_vec(), 2, 6)));
+        assert_eq!(push(&mut stream, 13, b"mn"), b"");
+        assert_eq!(stream.hole(), None);
+    }
+
+    #[test]
     fn a_hole_that_stays_is_a_loss_and_ends_the_stream() {
         let mut stream = Stream::default();
         stream.begin(0);
         let mut lost = false;
         for n in 1..=600u32 {
-            lost |= matches!(stream.push(n * 1000, &chunk(b"x")), Ready::Lost(_));
+            lost |= matches!(stream.push(n * 1000, &chunk(b"x"), 0), Ready::Lost(_));
         }
         assert!(lost);
         assert_eq!(push(&mut stream, 1, b"a"), b"");
     }
 
     fn push(stream: &mut Stream, sequence: u32, bytes: &[u8]) -> Vec<u8> {
-        match stream.push(sequence, &chunk(bytes)) {
+        match stream.push(sequence, &chunk(bytes), 0) {
             Ready::Bytes(chunks) => {
                 chunks.iter().flat_map(|chunk| chunk.segment.bytes.clone()).collect()
             }
-            Ready::Lost(_) => panic!("nothing is lost here"),
+            Ready::Lost(_) | Ready::Until(..) => panic!("nothing is lost here"),
         }
     }
 

@@ -279,6 +279,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         readable: Readable::NotKnown,
         section: "OpenVPN protocol, reliability layer",
     },
+    Entry {
+        kind: Kind::CutShort,
+        name: "cut_short",
+        chapter: Chapter::Knock,
+        title: "Cut by the capture",
+        sentence: "The capture has no more than the beginning of what was sent here, so it can be neither read nor checked.",
+        terms: &[(
+            "snapshot length",
+            "how many bytes of each packet a capture program keeps: `tcpdump -s 0` keeps all",
+        )],
+        proves: "Nothing: a code covers the whole packet, and what was cut off may have been anything.",
+        leaves_open: "What was said here; a capture with a larger snapshot length has it.",
+        readable: Readable::NotKnown,
+        section: "docs/explain.md, What a capture shows",
+    },
     UNREADABLE,
 ];
 

@@ -16,7 +16,7 @@ pub(crate) use framed::Framed;
 pub(crate) use listed::Listed;
 pub use packets::{Opened, TunnelPacket};
 pub(crate) use session::{
-    Asked, DATAGRAMS, DataUse, EITHER, GROUPS_KEY, OWN_KEY, SESSIONS_KEY, Session,
+    Asked, DATAGRAMS, DataUse, EITHER, GROUPS_KEY, OWN_KEY, SESSIONS_KEY, Session, lengths,
 };
 pub use wrapping::Keys;
 pub(crate) use wrapping::Opened as OpenedControl;

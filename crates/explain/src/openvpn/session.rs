@@ -1,5 +1,6 @@
 //! One OpenVPN session, from the client's first packet on.
 
+mod cut_short;
 mod data;
 mod datagrams;
 mod generation;
@@ -7,6 +8,7 @@ mod missed;
 mod renewing;
 mod sealed;
 
+pub(crate) use cut_short::lengths;
 pub(crate) use data::DataUse;
 pub(crate) use datagrams::DATAGRAMS;
 pub(crate) use renewing::Asked;
@@ -30,6 +32,7 @@ use crate::key_log::KeyLog;
 use crate::place::{Seen, Side};
 use crate::story::{Source, Use, Wrapping};
 use crate::tls;
+use cut_short::CutShort;
 use generation::Generation;
 use missed::Gap;
 use renewing::Renewing;
@@ -66,6 +69,7 @@ pub(crate) struct Session {
     /// What datagrams begin with, of the client and of the server.
     senders: [Sender; 2],
     renewing: Renewing,
+    cut: CutShort,
 }
 
 impl Session {
@@ -90,6 +94,7 @@ impl Session {
             opening: Opening::default(),
             senders: <[Sender; 2]>::default(),
             renewing: Renewing::default(),
+            cut: CutShort::default(),
         }
     }
 
@@ -191,6 +196,8 @@ impl Session {
         self.form = self.form.or(first);
         let form = match (self.form, first) {
             (Some(form), Some(other)) if form != other => return self.otherwise(seen, other),
+            // A first packet that was cut does not show how the others are wrapped.
+            (None, _) if self.cut.hides_form() => return,
             (None | Some(Form::Sealed), _) => return self.sealed_channel(seen),
             (Some(form), _) => form,
         };

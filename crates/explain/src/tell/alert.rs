@@ -45,6 +45,11 @@ pub(super) fn broken(
     if is_vpn && by == Side::Server {
         of_a_vpn(number, &mut found.mends);
     }
+    if !facts.iter().any(|fact| fact.kind == Kind::ClientHello) {
+        for mend in &mut found.mends {
+            *mend = mend.replace("step ClientHello", "the ClientHello (not seen here)");
+        }
+    }
     // Nobody has to doubt what he has said himself.
     let doubt = (alert.key.is_none() && own != Some(by)).then(|| IN_THE_CLEAR.to_owned());
     Broken {

@@ -167,6 +167,7 @@ fn silent(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> O
     let goes_on = |packet: &Listed| packet.from == Side::Client && !packet.opcode.is_hard_reset();
     let is_missing = |fact: &Fact| {
         fact.from == Side::Server && matches!(fact.kind, Kind::Missing | Kind::NotCaptured)
+            || fact.kind == Kind::CutShort
     };
     let is_answered = has(Kind::ServerReset)
         || session.packets.iter().any(goes_on)
@@ -325,7 +326,8 @@ fn wrong_key(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -
 fn hung_up(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
     let (by, reset) = conversation.closed?;
     // What is closed, or is not in the capture, may have been all the rest.
-    let closed = [Kind::Sealed, Kind::ControlSealed, Kind::Missing, Kind::NotCaptured];
+    let closed =
+        [Kind::Sealed, Kind::ControlSealed, Kind::Missing, Kind::NotCaptured, Kind::CutShort];
     if facts.iter().any(|fact| closed.contains(&fact.kind)) {
         return None;
     }

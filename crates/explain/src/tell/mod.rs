@@ -165,7 +165,7 @@ fn step(
 /// Of what was not kept nobody knows the time, nor of what a gateway has only counted.
 fn is_unmeasured(fact: &Fact) -> bool {
     let is_not_kept = matches!(fact.detail, Detail::Unkept { .. });
-    is_not_kept || fact.kind.entry().chapter == Chapter::Dropped
+    is_not_kept && fact.kind != Kind::CutShort || fact.kind.entry().chapter == Chapter::Dropped
 }
 
 /// The part that each belongs to. What is encrypted and can't be read, what was not kept, and what means nothing belong to
@@ -184,10 +184,12 @@ fn chapters(facts: &[&Fact], protocol: Protocol) -> Vec<Chapter> {
             // In TLS 1.2 what is encrypted first is the word that confirms the rest.
             (Kind::Sealed, _) if words::is_old(fact, facts) => Chapter::Finished,
             (Kind::NotCaptured, _) => before.unwrap_or(Chapter::Knock),
-            (Kind::NotKept | Kind::Missing, _) => before.unwrap_or(match protocol {
-                Protocol::OpenVpn => Chapter::Knock,
-                Protocol::Tls => Chapter::Hello,
-            }),
+            (Kind::NotKept | Kind::Missing | Kind::CutShort, _) => {
+                before.unwrap_or(match protocol {
+                    Protocol::OpenVpn => Chapter::Knock,
+                    Protocol::Tls => Chapter::Hello,
+                })
+            }
             _ => usual_chapter(fact),
         };
         all.push(chapter);

@@ -117,6 +117,12 @@ pub(super) fn of(fact: &Fact, all: &[&Fact], conversation: &Conversation<'_>) ->
                 ..entry
             }
         }
+        Kind::CutShort if conversation.transport == "tcp" => Entry {
+            sentence: "The capture has no more than the beginning of this segment, so nothing of this side's stream behind it can be told.",
+            proves: "Nothing.",
+            leaves_open: "What was cut off, and everything that this side said behind it; a capture with a larger snapshot length has it.",
+            ..entry
+        },
         Kind::NotKept if stands_in(fact) == Some(Chapter::Data) => carried(entry),
         _ => entry,
     };

@@ -8,6 +8,7 @@
 mod at_the_tls_door;
 mod before_tls;
 mod closed;
+mod cut_short;
 mod diff;
 mod dropped;
 mod ended;
@@ -177,6 +178,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     }
     told.extend(entries(&with_a_hole()));
     told.extend(entries(&not_captured::without_a_hello()));
+    told.extend(entries(&cut_short::cut_short()));
     told.extend(entries(&not_renewed::offered_anew()));
     told.extend(entries(&wrapped_otherwise::answered_otherwise()));
     told.extend(entries(&with_nonsense()));

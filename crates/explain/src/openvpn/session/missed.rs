@@ -133,15 +133,27 @@ impl Session {
         }
     }
 
+    /// Whether a step says that packets of this side were cut, which shows what is missing here.
+    fn was_cut_short(&self, side: Side, handshake: u32) -> bool {
+        self.facts.all().iter().any(|fact| {
+            let both_ways = matches!(fact.detail, Detail::Unkept { both_ways: true, .. });
+            let is_its = fact.from == side || both_ways;
+            fact.kind == Kind::CutShort && fact.handshake == handshake && is_its
+        })
+    }
+
     fn miss(&mut self, index: usize, side: Side, missed: impl Fn(&mut Order) -> Option<Missed>) {
         let handshake = self.first + index as u32;
+        let was_cut_short = self.was_cut_short(side, handshake);
         let generation = self.generations.get_mut(index).filter(|_| !self.lost.contains(&side));
         let Some(generation) = generation else { return };
         while let Some(missed) = missed(generation.order_mut(side)) {
             generation.tls.torn(side);
             let before = missed.place.before;
             let fact = not_captured(side, handshake, generation.key_id, missed);
-            self.gaps.push(Gap { before, fact });
+            if !was_cut_short {
+                self.gaps.push(Gap { before, fact });
+            }
             while let Some(message) = generation.order_mut(side).following() {
                 generation.tls_bytes(handshake, &message.seen(), &mut self.facts);
             }
