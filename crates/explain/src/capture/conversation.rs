@@ -52,11 +52,16 @@ impl OverUdp {
     }
 
     /// A datagram, of which so many bytes were not captured behind those that are there.
-    pub(super) fn packet(&mut self, chunk: Chunk<'_>, lacking: u32) {
+    pub(super) fn packet(&mut self, chunk: Chunk<'_>, lacking: u32, way: u64) {
         match lacking {
-            0 => self.session.datagram(chunk),
-            _ => self.session.cut_short(chunk, lacking),
+            0 => self.session.datagram(chunk, way),
+            _ => self.session.cut_short(chunk, lacking, way),
         }
+    }
+
+    /// How many packets came again at once, as from another interface.
+    pub(super) fn copies(&self) -> u64 {
+        self.session.copies()
     }
 
     pub(super) fn is_over_with(&self, datagram: &[u8]) -> bool {

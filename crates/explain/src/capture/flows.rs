@@ -24,6 +24,7 @@ const NEITHER: &str = "neither TLS nor OpenVPN from its first byte";
 const ELSEWHERE: &str = "neither end is the one that was asked for";
 const IN_PIECES: &str = "pieces of IP packets that were cut on their way (fragments), which are not put together here; frames";
 const BEHEADED: &str = "cut by the capture before their ports, so that nobody can tell whose they are (capture with a larger snapshot length, as by tcpdump -s 0); frames";
+const COPIES: &str = "the same packet again within moments, as where it was captured on another interface too; packets";
 const CUT_SHORT: &str = "cut by the capture before it shows what it speaks (capture with a larger snapshot length, as by tcpdump -s 0)";
 const BEGAN_BEFORE: &str = "it began before the capture did";
 
@@ -46,6 +47,8 @@ pub(super) struct Flows {
     pieces: u64,
     /// Frames without the ports that they had.
     beheaded: u64,
+    /// Datagrams that came again at once.
+    copies: u64,
     opened: Vec<TunnelPacket>,
     counts: Opened,
 }
@@ -65,6 +68,7 @@ impl Flows {
             until: 0,
             pieces: 0,
             beheaded: 0,
+            copies: 0,
             opened: Vec::new(),
             counts: Opened::default(),
         }
@@ -139,7 +143,7 @@ impl Flows {
             self.udp.insert(pair, (client, over));
         }
         if let Some((client, over)) = self.udp.get_mut(&pair) {
-            over.packet(chunk(frame, carried, *client), carried.lacking);
+            over.packet(chunk(frame, carried, *client), carried.lacking, carried.way);
             let opened = over.take_opened();
             self.keep_opened(opened);
         }
@@ -215,8 +219,9 @@ impl Flows {
     }
 
     fn finish_udp(&mut self, pair: &Pair) {
-        let story = self.udp.remove(pair).and_then(|(_, over)| over.story(self.until));
-        self.stories.extend(story);
+        let Some((_, over)) = self.udp.remove(pair) else { return };
+        self.copies += over.copies();
+        self.stories.extend(over.story(self.until));
     }
 
     fn finish_tcp(&mut self, pair: &Pair) {
@@ -242,7 +247,7 @@ impl Flows {
         let all =
             [NEITHER, CUT_SHORT, BEGAN_BEFORE, TOO_MANY, ELSEWHERE].map(|why| (why, count(why)));
         let more = ("so many that they were not looked at any more; packets", self.uncounted);
-        let frames = [(IN_PIECES, self.pieces), (BEHEADED, self.beheaded)];
+        let frames = [(IN_PIECES, self.pieces), (BEHEADED, self.beheaded), (COPIES, self.copies)];
         let all = all.into_iter().chain([more]).chain(frames).filter(|(_, count)| *count > 0);
         all.map(|(reason, count)| LeftOut { reason: reason.to_owned(), count }).collect()
     }

@@ -21,6 +21,8 @@ pub(super) struct Frame<'a> {
     /// Microseconds since 1970.
     pub(super) at: u64,
     pub(super) link: Linktype,
+    /// Which interface of its file it was captured on.
+    pub(super) interface: u32,
     /// How long it was before the capture program cut it.
     pub(super) original: usize,
     pub(super) bytes: &'a [u8],
@@ -107,7 +109,7 @@ impl Place {
             PcapBlockOwned::Legacy(frame) => {
                 let interface = *self.interfaces.first()?;
                 let at = u64::from(frame.ts_sec) * interface.resolution + u64::from(frame.ts_usec);
-                Some(self.frame(interface, at, frame.data, frame.origlen))
+                Some(self.frame((0, interface), at, frame.data, frame.origlen))
             }
             PcapBlockOwned::NG(block) => self.new_block(block),
         }
@@ -138,7 +140,9 @@ impl Place {
                 let ticks = u64::from(frame.ts_high) << 32 | u64::from(frame.ts_low);
                 let data = frame.data.get(..frame.caplen as usize).unwrap_or(frame.data);
                 match interface {
-                    Some(interface) => Some(self.frame(interface, ticks, data, frame.origlen)),
+                    Some(interface) => {
+                        Some(self.frame((frame.if_id, interface), ticks, data, frame.origlen))
+                    }
                     None => {
                         self.frame = self.frame.saturating_add(1);
                         None
@@ -150,7 +154,7 @@ impl Place {
                 // What stands behind the frame fills its block up.
                 let kept = (frame.origlen as usize).min(interface.longest.unwrap_or(usize::MAX));
                 let data = frame.data.get(..kept).unwrap_or(frame.data);
-                Some(self.frame(interface, 0, data, frame.origlen))
+                Some(self.frame((0, interface), 0, data, frame.origlen))
             }
             _ => None,
         }
@@ -158,7 +162,7 @@ impl Place {
 
     fn frame<'a>(
         &mut self,
-        interface: Interface,
+        (number, interface): (u32, Interface),
         ticks: u64,
         bytes: &'a [u8],
         original: u32,
@@ -172,6 +176,7 @@ impl Place {
             number: self.frame,
             at: micros.saturating_add_signed(offset),
             link: interface.link,
+            interface: number,
             original: (original as usize).max(bytes.len()),
             bytes,
         }

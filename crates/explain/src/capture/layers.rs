@@ -1,5 +1,6 @@
 //! From a frame to what UDP or TCP carries in it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{IpNumber, LaxNetSlice, LaxSlicedPacket, TcpHeader, TransportSlice};
@@ -23,6 +24,8 @@ pub(super) struct Carried<'a> {
     pub(super) offset: u32,
     /// How many bytes behind the payload were sent and not captured.
     pub(super) lacking: u32,
+    /// Of a datagram, what its interface, link and hops left add up to: of the same packet elsewhere this differs.
+    pub(super) way: u64,
 }
 
 /// What carries it.
@@ -84,7 +87,22 @@ pub(super) fn carried<'a>(frame: &Frame<'a>) -> Option<Carried<'a>> {
     };
     let from = SocketAddr::new(source, ports.0);
     let to = SocketAddr::new(destination, ports.1);
-    Some(Carried { from, to, kind, payload, offset: offset(frame.bytes, payload), lacking })
+    let offset = offset(frame.bytes, payload);
+    let way = if kind == Carrier::Udp { way(&net, frame) } else { 0 };
+    Some(Carried { from, to, kind, payload, offset, lacking, way })
+}
+
+/// Where a packet was captured, as far as its frame shows.
+fn way(net: &LaxNetSlice<'_>, frame: &Frame<'_>) -> u64 {
+    let (header, hops) = match net {
+        LaxNetSlice::Ipv4(ip) => (ip.header().slice(), ip.header().ttl()),
+        LaxNetSlice::Ipv6(ip) => (ip.header().slice(), ip.header().hop_limit()),
+        LaxNetSlice::Arp(_) => return 0,
+    };
+    let link = frame.bytes.get(..offset(frame.bytes, header) as usize);
+    let mut hasher = DefaultHasher::new();
+    (frame.interface, hops, link).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A segment of which so little was captured that it ends within its header's options.
@@ -117,6 +135,7 @@ fn without_options<'a>(
         payload: &[],
         offset: 0,
         lacking: lacking.checked_sub(lacking_options as u32)?,
+        way: 0,
     })
 }
 

@@ -1,5 +1,6 @@
 //! One OpenVPN session, from the client's first packet on.
 
+mod copies;
 mod cut_short;
 mod data;
 mod datagrams;
@@ -32,6 +33,7 @@ use crate::key_log::KeyLog;
 use crate::place::{Seen, Side};
 use crate::story::{Source, Use, Wrapping};
 use crate::tls;
+use copies::Copies;
 use cut_short::CutShort;
 use generation::Generation;
 use missed::Gap;
@@ -70,6 +72,7 @@ pub(crate) struct Session {
     senders: [Sender; 2],
     renewing: Renewing,
     cut: CutShort,
+    again: Copies,
 }
 
 impl Session {
@@ -95,6 +98,7 @@ impl Session {
             senders: <[Sender; 2]>::default(),
             renewing: Renewing::default(),
             cut: CutShort::default(),
+            again: Copies::default(),
         }
     }
 

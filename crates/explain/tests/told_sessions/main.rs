@@ -7,6 +7,7 @@
 
 mod at_the_tls_door;
 mod before_tls;
+mod captured_twice;
 mod closed;
 mod cut_short;
 mod diff;

@@ -35,7 +35,9 @@ fn a_packet_that_was_changed_or_came_before_stays_closed() {
     let last = meeting.packets.last().unwrap().clone();
     let mut changed = last.clone();
     *changed.2.last_mut().unwrap() ^= 1;
-    meeting.packets.extend([changed, last]);
+    // Within a moment it would be the same packet, captured twice.
+    let again = (last.0 + 5_000, last.1, last.2);
+    meeting.packets.extend([changed, again]);
     let (opened, _) = open(&meeting, &meeting.log_text());
     assert_eq!(opened, Opened { packets: 2, signs: 0, closed: 2 });
 }

@@ -44,7 +44,10 @@ pub(crate) fn lengths(packets: u64, captured: u64, sent: u64) -> Vec<Field> {
 
 impl Session {
     /// Takes a datagram of which so many bytes were not captured behind those that are there.
-    pub(crate) fn cut_short(&mut self, chunk: Chunk<'_>, lacking: u32) {
+    pub(crate) fn cut_short(&mut self, chunk: Chunk<'_>, lacking: u32, way: u64) {
+        if self.again.is_copy(&chunk, lacking, way) {
+            return;
+        }
         let seen = Seen::from(chunk);
         self.sent(&seen);
         match split_first_byte(seen.bytes) {

@@ -13,14 +13,18 @@ const OFFLOADED: &str =
 
 impl Session {
     /// Takes what a frame of a capture has as one datagram, which may be several.
-    pub(crate) fn datagram(&mut self, chunk: Chunk<'_>) {
+    pub(crate) fn datagram(&mut self, chunk: Chunk<'_>, way: u64) {
         let stride = self.stride(&chunk).unwrap_or(chunk.bytes.len()).max(1);
         let count = chunk.bytes.len().div_ceil(stride);
         let told = self.facts.all().len();
         for (bytes, number) in chunk.bytes.chunks(stride).zip(0u32..) {
             let offset = chunk.offset.saturating_add(number.saturating_mul(stride as u32));
+            let one = Chunk { offset, bytes, ..chunk };
+            if self.again.is_copy(&one, 0, way) {
+                continue;
+            }
             self.sender(chunk.from).sent(bytes);
-            self.packet(&Chunk { offset, bytes, ..chunk }.into());
+            self.packet(&one.into());
         }
         if count > 1 {
             let several = Field::number(DATAGRAMS, count as u64).known(OFFLOADED);
