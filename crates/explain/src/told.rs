@@ -139,7 +139,7 @@ const VPN: &[Told] = &[
     },
     Told {
         told: "The server checks its signature against the CA's certificate, and looks into the list of revoked ones.",
-        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key. Whether it looks into a list can't be seen on the wire; where the gateway itself tells, its records have their word in the certificate's box.",
+        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key. Whether it looks into a list can't be seen on the wire; where the gateway itself tells and had asked its records, they have their word in the certificate's box.",
         kinds: &[Kind::ServerKeyMessage, Kind::Alert, Kind::AuthFailed],
         by: Some(Side::Server),
         checks: &[Kind::ClientCertificate, Kind::NoClientCertificate],

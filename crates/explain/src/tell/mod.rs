@@ -181,6 +181,9 @@ fn chapters(facts: &[&Fact], protocol: Protocol) -> Vec<Chapter> {
                 next.map(|next| usual_chapter(next)).or(before).unwrap_or(Chapter::Hello)
             }
             (Kind::EncryptedExtensions, _) if is_resumed(fact, facts) => Chapter::Hello,
+            (Kind::Sealed, _) if words::is_behind_a_hole(fact, facts) => {
+                before.unwrap_or_else(|| usual_chapter(fact))
+            }
             // In TLS 1.2 what is encrypted first is the word that confirms the rest.
             (Kind::Sealed, _) if words::is_old(fact, facts) => Chapter::Finished,
             (Kind::NotCaptured, _) => before.unwrap_or(Chapter::Knock),

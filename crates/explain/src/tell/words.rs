@@ -165,6 +165,14 @@ pub(super) fn explains(term: &str, fact: &Fact) -> bool {
 }
 
 fn sealed(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
+    if is_behind_a_hole(fact, all) {
+        return Entry {
+            title: "Encrypted, behind what is missing",
+            sentence: "What this side sends here is encrypted; nothing that was given opens it, and what stood before it is missing.",
+            leaves_open: "What it is: more of the handshake, data or a goodbye.",
+            ..entry
+        };
+    }
     let is_opened_never =
         fact.fields.iter().any(|field| field.name == "reason" && field.value == tls::NOT_OPENED);
     let entry = match is_opened_never {
@@ -183,6 +191,17 @@ fn sealed(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
         },
         false => entry,
     }
+}
+
+/// Whether something that this side sent before in the same handshake is not there as a whole.
+pub(super) fn is_behind_a_hole(fact: &Fact, all: &[&Fact]) -> bool {
+    let before = all.iter().take_while(|one| !std::ptr::eq(**one, fact));
+    let both_ways = |one: &Fact| matches!(one.detail, Detail::Unkept { both_ways: true, .. });
+    let is_hole = |one: &&Fact| {
+        let missing = matches!(one.kind, Kind::NotCaptured | Kind::Missing | Kind::CutShort);
+        missing && one.handshake == fact.handshake && (one.from == fact.from || both_ways(one))
+    };
+    before.copied().any(|one| is_hole(&one))
 }
 
 /// Data inside TLS: that stays closed, and of ciphers that check in another way.

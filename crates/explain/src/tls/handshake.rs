@@ -26,7 +26,7 @@ const MOST_PROOFS: u8 = 16;
 const SIGNATURES: u16 = 13;
 
 /// Why nothing can be opened where only one side was captured, or the other one's hello was lost.
-const OTHER_SIDE: &str = "the other side, or its hello, is not in this capture";
+const OTHER_SIDE: &str = "the other side, or its hello, is not in this capture as a whole";
 
 /// Why nothing can be opened whatever is given.
 pub(crate) const NOT_OPENED: &str =

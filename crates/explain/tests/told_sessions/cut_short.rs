@@ -43,6 +43,15 @@ fn packets_whose_first_one_was_cut_are_wrapped_nobody_knows_how() {
 }
 
 #[test]
+fn a_goodbye_behind_what_was_cut_is_not_taken_for_certificates() {
+    let meeting = Meeting::new(Admit::Yes).run(&[Act::Data, Act::Leave]);
+    let story = first(told(&cut(&meeting.pcap(), 200), &meeting, true));
+    let closed = story.steps.iter().rfind(|step| step.entry == "sealed").unwrap();
+    assert_eq!(closed.title, "Encrypted, behind what is missing", "{closed:?}");
+    assert!(closed.chapter >= story.steps[closed.number as usize - 2].chapter);
+}
+
+#[test]
 fn nobody_was_silent_whose_packets_were_cut() {
     let mut meeting = Meeting::new(Admit::Yes).run(&[]);
     // The server answers, and the client knocks again all the same.

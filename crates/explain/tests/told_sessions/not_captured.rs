@@ -45,6 +45,24 @@ fn a_reset_that_is_not_captured_hides_nothing_of_what_follows() {
 }
 
 #[test]
+fn what_stays_closed_behind_a_hole_is_not_taken_for_certificates() {
+    let story = without(&[(Side::Client, 1), (Side::Server, 1), (Side::Server, 2)], false);
+    let closed: Vec<&Step> = story.steps.iter().filter(|step| step.entry == "sealed").collect();
+    assert!(!closed.is_empty(), "{:?}", entries(&story));
+    for step in closed {
+        assert_eq!(step.title, "Encrypted, behind what is missing", "{step:?}");
+        assert!(!step.leaves_open.contains("ertificate"), "{step:?}");
+        let before = &story.steps[step.number as usize - 2];
+        assert_eq!(step.chapter, before.chapter, "it stands with what stands around it");
+    }
+    // What the other side lacks says nothing of this one.
+    let story = without(&[(Side::Client, 2)], false);
+    let of_server = |step: &&Step| step.entry == "sealed" && step.from == Side::Server;
+    let closed = story.steps.iter().find(of_server).unwrap();
+    assert_eq!(closed.title, "Encrypted from here on");
+}
+
+#[test]
 fn both_hellos_that_are_not_captured_are_gaps_in_their_order_before_what_follows_on_them() {
     let story = without(&[(Side::Client, 1), (Side::Server, 1)], true);
     assert_eq!(

@@ -48,7 +48,7 @@ fn what_is_encrypted_says_that_the_other_side_is_not_there() {
         let story = told(name, of_client).unwrap();
         let sealed = story.steps.iter().find(|step| step.entry == "sealed").unwrap();
         let reason = sealed.fields.iter().find(|field| field.name == "reason").unwrap();
-        let expected = "the other side, or its hello, is not in this capture";
+        let expected = "the other side, or its hello, is not in this capture as a whole";
         assert_eq!(reason.value, expected, "{name}");
         assert_eq!(story.ending, Ending::Cut, "{name}");
     }
