@@ -179,6 +179,11 @@ impl OverTcp {
         }
     }
 
+    /// A side has sent all before this number.
+    pub(super) fn has_sent(&mut self, side: Side, before: u32, at: u64) {
+        self.stream(side).has_sent(before, at);
+    }
+
     pub(super) fn close(&mut self, by: Side, reset: bool) {
         self.closed.get_or_insert((by, reset));
     }
@@ -280,8 +285,8 @@ impl OverTcp {
 
     /// What was observed of it until this moment.
     pub(super) fn story(&mut self, until: u64) -> Option<Story> {
-        for side in [Side::Client, Side::Server] {
-            if let Some(at) = self.stream(side).hole() {
+        for (side, is_there) in [Side::Client, Side::Server].into_iter().zip(self.is_there) {
+            if let Some(at) = self.stream(side).hole().filter(|_| is_there) {
                 self.lost(side, at, None);
             }
         }

@@ -112,8 +112,12 @@ impl Flows {
         match carried.kind {
             Carrier::Udp => self.datagram(frame, &carried),
             Carrier::Tcp { sequence, acknowledged, syn, fin, rst } => {
-                self.tcp_flags(&carried, sequence, acknowledged, syn);
-                self.segment(frame, &carried, sequence.wrapping_add(u32::from(syn)));
+                self.tcp_flags(frame.at, &carried, (sequence, acknowledged), syn);
+                let sequence = sequence.wrapping_add(u32::from(syn));
+                self.segment(frame, &carried, sequence);
+                if fin {
+                    self.ends(frame.at, &carried, sequence);
+                }
                 if fin || rst {
                     self.close(&carried, rst);
                 }
@@ -131,8 +135,8 @@ impl Flows {
         }
         if !self.udp.contains_key(&pair) {
             let Some(begins) = Session::begun_by(carried.payload) else {
-                let is_bare = carried.payload.is_empty() && carried.lacking > 0;
-                return self.other(pair, if is_bare { CUT_SHORT } else { NEITHER });
+                let is_part = carried.lacking > 0 && Session::may_begin(carried.payload);
+                return self.other(pair, if is_part { CUT_SHORT } else { NEITHER });
             };
             if !self.has_room() {
                 return self.other(pair, TOO_MANY);
@@ -152,9 +156,9 @@ impl Flows {
     /// A connection begins with its first SYN, of whichever side: the other one may not be in the capture.
     fn tcp_flags(
         &mut self,
+        at: u64,
         carried: &Carried<'_>,
-        sequence: u32,
-        acknowledged: Option<u32>,
+        (sequence, acknowledged): (u32, Option<u32>),
         syn: bool,
     ) {
         let pair = pair(carried, true);
@@ -173,10 +177,11 @@ impl Flows {
                 over.shows(side);
                 if syn {
                     over.begin(side, sequence);
-                    // An answer says where the other one began.
-                    acknowledged
-                        .iter()
-                        .for_each(|next| over.begin(side.peer(), next.wrapping_sub(1)));
+                }
+                if let Some(next) = acknowledged {
+                    // The first says where the other one began; each, what it has sent, of which one number is its end's.
+                    over.begin(side.peer(), next.wrapping_sub(1));
+                    over.has_sent(side.peer(), next.wrapping_sub(1), at);
                 }
             }
             None => self.other(pair, BEGAN_BEFORE),
@@ -192,6 +197,14 @@ impl Flows {
         if is_other {
             self.tcp.remove(&pair);
             self.other(pair, if is_cut { CUT_SHORT } else { NEITHER });
+        }
+    }
+
+    /// A FIN stands behind all that its side has sent.
+    fn ends(&mut self, at: u64, carried: &Carried<'_>, sequence: u32) {
+        let length = (carried.payload.len() as u32).saturating_add(carried.lacking);
+        if let Some((client, over)) = self.tcp.get_mut(&pair(carried, true)) {
+            over.has_sent(side(carried.from, *client), sequence.wrapping_add(length), at);
         }
     }
 

@@ -9,6 +9,8 @@ use crate::place::{Chunk, Place, Seen, Side};
 /// The most that waits behind a hole.
 const LONGEST_WAIT: usize = 256 * 1024;
 const MOST_SEGMENTS: usize = 512;
+/// Numbers that are further ahead are none of this connection.
+const FURTHEST: u32 = 1 << 30;
 
 /// A direction's bytes, from the beginning of the connection.
 #[derive(Default)]
@@ -19,6 +21,8 @@ pub(super) struct Stream {
     size: usize,
     /// When the first came of what waits behind a hole.
     hole: Option<u64>,
+    /// Before which number this side has sent all, by its own end or the other's confirmation, and since when that is known.
+    sent: Option<(u32, u64)>,
     lost: bool,
 }
 
@@ -68,6 +72,14 @@ impl Stream {
     pub(super) fn begin(&mut self, sequence: u32) {
         if self.next.is_none() {
             self.next = Some(sequence.wrapping_add(1));
+        }
+    }
+
+    /// This side has sent all before this number, whether it was observed or not.
+    pub(super) fn has_sent(&mut self, before: u32, at: u64) {
+        let is_news = |(known, _): (u32, u64)| is_ahead(before, known);
+        if self.next.is_some_and(|next| is_ahead(before, next)) && self.sent.is_none_or(is_news) {
+            self.sent = Some((before, at));
         }
     }
 
@@ -141,9 +153,13 @@ impl Stream {
         None
     }
 
-    /// When the first came of what waits behind a hole, where something does.
+    /// When the first came of what waits behind a hole, or showed that more was sent, where something does.
     pub(super) fn hole(&self) -> Option<u64> {
-        self.hole.filter(|_| !self.waiting.is_empty())
+        let waits = self.hole.filter(|_| !self.waiting.is_empty());
+        let lacks =
+            |(before, _): &(u32, u64)| self.next.is_some_and(|next| is_ahead(*before, next));
+        let shown = self.sent.filter(lacks).map(|(_, at)| at);
+        waits.or(shown).filter(|_| !self.lost)
     }
 
     fn give_up(&mut self) {
@@ -151,6 +167,10 @@ impl Stream {
         self.size = 0;
         self.lost = true;
     }
+}
+
+fn is_ahead(number: u32, of: u32) -> bool {
+    (1..FURTHEST).contains(&number.wrapping_sub(of))
 }
 
 /// The part of a segment that was not had yet.
@@ -207,6 +227,22 @@ mod tests {
         assert_eq!(cut(&mut stream, 5, b"ef", 0), Some((b"efgh".to_vec(), 2, 6)));
         assert_eq!(push(&mut stream, 13, b"mn"), b"");
         assert_eq!(stream.hole(), None);
+    }
+
+    #[test]
+    fn what_a_side_has_sent_by_its_end_and_was_not_observed_is_a_hole() {
+        let mut stream = Stream::default();
+        stream.has_sent(500, 1);
+        stream.begin(u32::MAX - 4);
+        assert_eq!(push(&mut stream, u32::MAX - 3, b"abc"), b"abc");
+        stream.has_sent(u32::MAX - 2, 2);
+        stream.has_sent(1 << 31, 3);
+        assert_eq!(stream.hole(), None, "it was observed, or is no number of this connection");
+        stream.has_sent(3, 4);
+        stream.has_sent(1, 5);
+        assert_eq!(stream.hole(), Some(4));
+        assert_eq!(push(&mut stream, u32::MAX, b"defg"), b"defg");
+        assert_eq!(stream.hole(), None, "it came later");
     }
 
     #[test]

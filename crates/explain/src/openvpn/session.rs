@@ -43,6 +43,9 @@ use renewing::Renewing;
 const MOST_PACKETS: usize = 2_000;
 const MOST_GENERATIONS: usize = 500;
 
+/// Opcode, session id, no acknowledgement and a message id.
+const SHORTEST_RESET: usize = 14;
+
 /// What was seen of one session.
 pub(crate) struct Session {
     log: Arc<KeyLog>,
@@ -166,7 +169,13 @@ impl Session {
         let opcode = split_first_byte(datagram).map(|(opcode, _)| opcode);
         let resets = [Opcode::CONTROL_HARD_RESET_CLIENT_V2, Opcode::CONTROL_HARD_RESET_CLIENT_V3];
         opcode.is_some_and(|opcode| resets.contains(&opcode))
-            && (14..1_500).contains(&datagram.len())
+            && (SHORTEST_RESET..1_500).contains(&datagram.len())
+    }
+
+    /// Whether so little of a datagram may be the beginning of a first packet.
+    pub(crate) fn may_begin(datagram: &[u8]) -> bool {
+        let opcode = split_first_byte(datagram).map(|(opcode, _)| opcode);
+        datagram.len() < SHORTEST_RESET && opcode.is_none_or(Opcode::is_hard_reset)
     }
 
     /// Whose first packet this is: where the client is not in a capture, the server's answer comes first.
@@ -175,7 +184,8 @@ impl Session {
             .is_some_and(|(opcode, _)| opcode == Opcode::CONTROL_HARD_RESET_SERVER_V2);
         match Self::begins(datagram) {
             true => Some(Side::Client),
-            false => (answers && (14..1_500).contains(&datagram.len())).then_some(Side::Server),
+            false => (answers && (SHORTEST_RESET..1_500).contains(&datagram.len()))
+                .then_some(Side::Server),
         }
     }
 
@@ -309,7 +319,8 @@ impl Session {
     fn returns_cookie(&self, from: Side, packet: &ControlPacket) -> bool {
         let returned =
             packet.acks.contains(MessageId::FIRST) && packet.acked_session == self.server_session;
-        !self.cookie_returned && from == Side::Client && self.server_session.is_some() && returned
+        let is_first = packet.key_id == KeyId::FIRST && from == Side::Client;
+        !self.cookie_returned && is_first && self.server_session.is_some() && returned
     }
 
     /// A packet of a key id that is not known yet begins a generation: a reset, or with some clients the first

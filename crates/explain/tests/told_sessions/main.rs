@@ -18,6 +18,7 @@ mod hostile;
 mod kept;
 mod meeting;
 mod not_captured;
+mod not_observed;
 mod not_renewed;
 mod offloaded;
 mod one_sided;

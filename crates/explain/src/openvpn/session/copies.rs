@@ -45,7 +45,12 @@ impl Copies {
         (chunk.bytes, lacking).hash(&mut hasher);
         let (digest, from, at) = (hasher.finish(), chunk.from, chunk.at);
         let is_it = |one: &Recent| {
-            let most = if one.way == way { MOMENT } else { THROUGH_A_MACHINE };
+            let most = match (one.way == way, lacking) {
+                (false, _) => THROUGH_A_MACHINE,
+                (true, 0) => MOMENT,
+                // What was cut off may differ.
+                (true, _) => 0,
+            };
             (one.digest, one.from) == (digest, from) && one.at.abs_diff(at) < most
         };
         let is_copy = self.recent.iter().any(is_it);

@@ -55,6 +55,8 @@ impl Session {
             Some((opcode, key_id)) if opcode.is_control() => {
                 self.begins_with_a_part(&seen, opcode, key_id);
                 self.speaks_of(&seen, opcode, key_id);
+                // With what a client says first behind its reset it returns the server's number.
+                self.cookie_returned |= seen.from == Side::Client && !opcode.is_hard_reset();
                 self.tell_cut(seen, opcode, lacking);
             }
             _ => {}
