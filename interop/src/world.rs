@@ -269,6 +269,11 @@ impl World {
         of("refusals") + of("drops")
     }
 
+    /// Whether so many come to be: a client may hear that it is refused before that is counted.
+    pub fn counts(&self, code: &str, at_least: u64) -> bool {
+        wait_until(Duration::from_secs(5), || self.counted(code) >= at_least)
+    }
+
     /// Everybody who is connected, as `sessions --json` says.
     pub fn sessions(&self) -> Vec<Value> {
         self.json(&["sessions"]).as_array().cloned().unwrap_or_default()

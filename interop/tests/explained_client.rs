@@ -87,7 +87,7 @@ fn what_a_gateway_answers_with_silence_is_told_with_every_cause_of_silence() {
         }
     });
     // The gateway can tell the first two from the third.
-    assert!(world.counted("wrong_tls_auth_key") > 0 && world.counted("wrong_key_direction") > 0);
+    assert!(world.counts("wrong_tls_auth_key", 1) && world.counts("wrong_key_direction", 1));
     world.bring_down();
     let closed = Classic {
         says: "The answer came that nothing listens at this UDP port",

@@ -79,8 +79,8 @@ fn the_vpn_a_database_and_a_web_site_share_a_port_at_the_same_time() {
     assert!(refused.contains("TLS is required here"), "{refused}");
     let stranger = house.psql_as(&alice, "sslmode=require", "select 1");
     assert!(!stranger.contains("1 row"), "{stranger}");
-    assert!(house.world.counted("postgresql_in_the_clear") > 0);
-    assert!(house.world.counted("no_certificate") > 0);
+    assert!(house.world.counts("postgresql_in_the_clear", 1));
+    assert!(house.world.counts("no_certificate", 1));
 }
 
 #[test]

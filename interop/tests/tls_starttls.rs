@@ -201,6 +201,7 @@ fn the_published_tester_of_injection_before_starttls_finds_none() {
     assert_eq!(found.matches("Sanity test done").count(), 3, "{found}\n{}", house.world.log());
     assert_eq!(found.matches("Server probably closed the connection").count(), 3, "{found}");
     assert!(!found.contains("ommand injection here"), "{found}");
+    assert!(house.world.counts("injected_before_tls", 3));
     assert_eq!(house.world.counted("injected_before_tls"), 3);
 }
 
@@ -235,9 +236,7 @@ fn devices_alone_read_mail_by_starttls_and_a_revocation_ends_that_within_a_secon
     for (who, own) in [(&alice, ""), (&bob, own)] {
         assert!(!read(who, own).contains("status 0"));
     }
-    assert!(
-        house.world.counted("no_certificate") > 0 && house.world.counted("not_among_users") > 0
-    );
+    assert!(house.world.counts("no_certificate", 1) && house.world.counts("not_among_users", 1));
 
     let mut command = Command::new("sh");
     let folder = alice.folder.display();
@@ -283,7 +282,7 @@ fn psql_reaches_a_server_in_the_clear_under_tls_and_a_revocation_ends_its_query(
     let bobs = with.replace(&own, &bob.folder.display().to_string());
     let answer = run(&bob, &psql(&bobs, "select 6*7"));
     assert!(!answer.contains("42"), "{answer}");
-    assert!(house.world.counted("not_among_users") > 0, "{answer}");
+    assert!(house.world.counts("not_among_users", 1), "{answer}");
     let clear = run(
         &alice,
         &format!("psql 'host={at} port=5432 user=postgres sslmode=disable' -Atc 'select 6*7'"),

@@ -165,7 +165,7 @@ fn a_session_or_a_connection_of_one_name_opens_no_other() {
         let said = house.shell(&alice, &line);
         assert_eq!(said.matches("one heard GET /page").count(), 1, "{said}");
     }
-    assert!(house.world.counted("no_certificate") >= 4);
+    assert!(house.world.counts("no_certificate", 4));
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_browser_shows_a_devices_certificate_where_it_is_asked_and_is_out_once_that_
     house.world.handfast(&["device", "revoke", "alice/default"]);
     let refused = browse("closed.test");
     assert!(!refused.contains("heard GET"), "{refused}");
-    assert!(house.world.counted("revoked") > 0);
+    assert!(house.world.counts("revoked", 1));
     let of_bob = |one: &Value| one["device"]["id"] == "bob/default" && one["transport"] == "tcp";
     assert!(house.world.sessions().iter().any(of_bob), "{:?}", house.world.sessions());
 }
