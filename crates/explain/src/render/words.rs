@@ -7,8 +7,8 @@ use crate::catalogue;
 use crate::field::are_whole;
 use crate::place::Side;
 use crate::story::{
-    Broken, Certificate, Ending, Field, Inquiry, KeyKind, KeyLine, Plan, Protocol, Rule, Step,
-    Story, Use,
+    Broken, Certificate, Ending, Field, Inquiry, KeyKind, KeyLine, Means, Plan, Protocol, Rule,
+    Step, Story, Use,
 };
 use crate::told::{Place, Told};
 
@@ -105,11 +105,11 @@ fn small(sentence: &str) -> String {
     }
 }
 
-/// What a means of revocation said. That nobody was asked is more than the wire tells.
+/// What a means of revocation said. That nobody was asked is more than the wire tells; whose own records they are knows.
 pub(super) fn answer(inquiry: &Inquiry) -> String {
-    let answer = match inquiry.answer.as_str() {
-        "not_asked" => "not seen here".to_owned(),
-        answer => answer.replace('_', " "),
+    let answer = match (inquiry.answer.as_str(), inquiry.means) {
+        ("not_asked", Means::Staple | Means::Ocsp | Means::Crl) => "not seen here".to_owned(),
+        (answer, _) => answer.replace('_', " "),
     };
     let since = inquiry.revoked_at.and_then(|at| i64::try_from(at).ok()).map(moment);
     let since = since.map_or_else(String::new, |at| format!(" since {at}"));

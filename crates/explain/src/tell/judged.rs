@@ -35,7 +35,8 @@ impl Story {
         let own = |one: &&Certificate| one.shown_by == Side::Client && one.depth == 0;
         let certificates = self.certificates.iter().filter(own);
         let mut answers = certificates.flat_map(|one| &one.inquiries);
-        let has_records = answers.any(|one| one.means == Means::Records);
+        let has_records =
+            answers.any(|one| one.means == Means::Records && one.answer != "not_asked");
         let refused_at = match &self.ending {
             Ending::Broken(broken) if broken.by == Some(Side::Server) => broken.at_step,
             _ => None,

@@ -8,17 +8,18 @@ use pki::Revocation;
 
 use super::Refusal;
 
-/// Their word on the certificate of a connection that is over; nothing where they were not asked.
-pub(super) fn of(over: &Refusal, is_behind: bool) -> Option<Inquiry> {
-    of_the_reason(over).or_else(|| {
-        had_it(over, is_behind).then(|| {
-            inquiry(
-                "good",
-                "The gateway's records had it, and it was not revoked, when it was shown.",
-            )
-        })
+/// Their word on the certificate of a connection that is over, or that they were not asked.
+pub(super) fn of(over: &Refusal, is_behind: bool) -> Inquiry {
+    of_the_reason(over).unwrap_or_else(|| match had_it(over, is_behind) {
+        true => inquiry(
+            "good",
+            "The gateway's records had it, and it was not revoked, when it was shown.",
+        ),
+        false => Inquiry { signed_by: None, ..inquiry("not_asked", NOT_ASKED) },
     })
 }
+
+const NOT_ASKED: &str = "Whether it is revoked was not asked: the connection ended, or was refused for something else, before.";
 
 /// Their word on the certificate of somebody who is let in.
 pub(super) fn of_an_open_session() -> Inquiry {
@@ -102,16 +103,16 @@ mod tests {
     {
         let said = |user, reason| {
             let over = refusal(1, user, reason, 1);
-            of(&over, false).map(|inquiry| inquiry.answer)
+            of(&over, false).answer
         };
         for reason in ["not_among_users", "no_common_cipher", "too_many_connections", "framing"] {
-            assert_eq!(said(Some("alice"), reason).as_deref(), Some("good"), "{reason}");
-            assert_eq!(said(None, reason), None, "{reason}, of a stranger");
+            assert_eq!(said(Some("alice"), reason), "good", "{reason}");
+            assert_eq!(said(None, reason), "not_asked", "{reason}, of a stranger");
         }
         for reason in ["expired", "not_yet_valid", "unknown_ca", "bad_signature"] {
-            assert_eq!(said(Some("alice"), reason), None, "{reason}");
+            assert_eq!(said(Some("alice"), reason), "not_asked", "{reason}");
         }
-        assert_eq!(said(Some("alice"), "user_disabled").as_deref(), Some("good"));
-        assert_eq!(said(Some("alice"), "not_in_store").as_deref(), Some("unknown"));
+        assert_eq!(said(Some("alice"), "user_disabled"), "good");
+        assert_eq!(said(Some("alice"), "not_in_store"), "unknown");
     }
 }

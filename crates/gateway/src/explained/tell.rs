@@ -89,7 +89,7 @@ impl Explained {
             renewed: refusal.renewed,
             kept: kept.as_deref().map_err(|lack| *lack),
             judgements: judged.map(|sentence| Judgement { by: US.to_owned(), sentence }).collect(),
-            records: asked_records::of(refusal, is_behind),
+            records: Some(asked_records::of(refusal, is_behind)),
             keys: Vec::new(),
             outcome,
         }
