@@ -118,6 +118,16 @@ pub(crate) struct Fact {
 }
 
 impl Fact {
+    /// Whether it stands for what both sides said.
+    pub(crate) fn is_both_ways(&self) -> bool {
+        matches!(self.detail, Detail::Unkept { both_ways: true, .. })
+    }
+
+    /// Whether it stands for what this side said, alone or not.
+    pub(crate) fn is_of(&self, side: Side) -> bool {
+        self.from == side || self.is_both_ways()
+    }
+
     /// About how many bytes it takes.
     pub(crate) fn size(&self) -> usize {
         let field = |field: &Field| {
@@ -163,6 +173,11 @@ pub(crate) enum Detail {
 }
 
 impl Detail {
+    /// Of a gap that stands there, where that does not follow from what stands around it.
+    pub(crate) fn unkept(stands_in: Option<Chapter>, both_ways: bool) -> Detail {
+        Detail::Unkept { stands_in, both_ways, returns_number: false }
+    }
+
     /// About how many it takes beside itself.
     fn bytes(&self) -> usize {
         match self {

@@ -79,6 +79,6 @@ fn asked_for(at: u64, protocol: &str) -> Fact {
         key: None,
         handshake: 0,
         source: Source::Gap,
-        detail: Detail::Unkept { stands_in: None, both_ways: true, returns_number: false },
+        detail: Detail::unkept(None, true),
     }
 }

@@ -90,8 +90,7 @@ impl Lack {
     pub(super) fn of_its_renewals(self, at: u64) -> Fact {
         let why = if self == Lack::Before { Lack::RenewedBefore } else { self };
         let mut gap = why.fact(at);
-        let (both_ways, returns_number) = (true, false);
-        gap.detail = Detail::Unkept { stands_in: Some(Chapter::Keys), both_ways, returns_number };
+        gap.detail = Detail::unkept(Some(Chapter::Keys), true);
         gap
     }
 
@@ -105,7 +104,7 @@ impl Lack {
             key: None,
             handshake: 0,
             source: Source::Gap,
-            detail: Detail::Unkept { stands_in: self.chapter(), both_ways, returns_number: false },
+            detail: Detail::unkept(self.chapter(), both_ways),
         }
     }
 

@@ -95,6 +95,21 @@ pub struct Inquiry {
 }
 
 impl Inquiry {
+    /// An answer without a date, a signer or a place where it was asked for.
+    pub fn new(means: Means, answer: &str, sentence: &str) -> Inquiry {
+        Inquiry {
+            means,
+            answer: answer.to_owned(),
+            revoked_at: None,
+            revoked_for: None,
+            signed_at: None,
+            signed_by: None,
+            good_until: None,
+            asked_at: None,
+            sentence: sentence.to_owned(),
+        }
+    }
+
     /// With when and why it was revoked, where that is known.
     #[must_use]
     pub fn revoked(self, revocation: Option<&Revocation>) -> Inquiry {

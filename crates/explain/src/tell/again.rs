@@ -60,16 +60,3 @@ pub(super) fn is(fact: &Fact, opcode: Opcode) -> bool {
     let field = fact.fields.iter().find(|field| field.name == "opcode");
     field.is_some_and(|field| field.value == opcode.0.to_string())
 }
-
-#[cfg(test)]
-mod tests {
-    /// As those of the catalogue, which have a test of their own.
-    #[test]
-    fn no_sentence_that_is_written_here_has_more_than_25_words() {
-        let source = include_str!("again.rs").split("#[cfg(test)]").next().unwrap_or_default();
-        let texts = source.split('"').skip(1).step_by(2);
-        for sentence in texts.flat_map(|text| text.split(". ")) {
-            assert!(sentence.split_whitespace().count() <= 25, "{sentence}");
-        }
-    }
-}

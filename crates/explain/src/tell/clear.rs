@@ -64,16 +64,3 @@ fn section(protocol: Protocol) -> &'static str {
         Protocol::Mysql => "MySQL, Client/Server Protocol, Protocol::SSLRequest",
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn no_sentence_that_is_written_here_has_more_than_25_words() {
-        let source = include_str!("clear.rs").split("#[cfg(test)]").next().unwrap_or_default();
-        for text in source.split('"').skip(1).step_by(2) {
-            for sentence in text.split(". ") {
-                assert!(sentence.split_whitespace().count() <= 25, "{sentence}");
-            }
-        }
-    }
-}

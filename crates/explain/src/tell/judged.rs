@@ -96,16 +96,3 @@ const REFUSED: (&str, &str) = (
     "Whether the client holds its key. The end says why the gateway turns it away.",
     "Nothing more: the end says why the gateway turns the client away.",
 );
-
-#[cfg(test)]
-mod tests {
-    /// As those of the catalogue, which have a test of their own.
-    #[test]
-    fn no_sentence_that_is_written_here_has_more_than_25_words() {
-        let source = include_str!("judged.rs").split("#[cfg(test)]").next().unwrap_or_default();
-        let texts = source.split('"').skip(1).step_by(2);
-        for sentence in texts.flat_map(|text| text.split(". ")) {
-            assert!(sentence.split_whitespace().count() <= 25, "{sentence}");
-        }
-    }
-}

@@ -145,7 +145,7 @@ fn step(
         unmeasured: is_unmeasured(fact),
         from: fact.from,
         to: fact.from.peer(),
-        both_ways: matches!(fact.detail, Detail::Unkept { both_ways: true, .. }),
+        both_ways: fact.is_both_ways(),
         title: entry.title.to_owned(),
         sentence: entry.sentence.to_owned(),
         terms: terms.chain(offloaded).collect(),
@@ -294,6 +294,27 @@ impl Use {
             first: self.first.saturating_sub(began),
             last: self.last.saturating_sub(began),
             ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// They can't be listed as those of the catalogue can: each is chosen by another handshake.
+    #[test]
+    fn no_sentence_that_is_written_beside_the_catalogue_has_more_than_25_words() {
+        let sources = [
+            include_str!("again.rs"),
+            include_str!("clear.rs"),
+            include_str!("judged.rs"),
+            include_str!("streamed.rs"),
+            include_str!("words.rs"),
+        ];
+        let texts = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+        let sentences: Vec<&str> = texts.flat_map(|text| text.split(". ")).collect();
+        assert!(sentences.iter().filter(|one| one.split(' ').count() > 12).count() > 30);
+        for sentence in sentences {
+            assert!(sentence.split_whitespace().count() <= 25, "{sentence}");
         }
     }
 }

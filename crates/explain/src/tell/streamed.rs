@@ -46,16 +46,3 @@ pub(super) fn of(fact: &Fact, entry: Entry) -> Entry {
         _ => entry,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    /// As those of the catalogue, which have a test of their own.
-    #[test]
-    fn no_sentence_that_is_written_here_has_more_than_25_words() {
-        let source = include_str!("streamed.rs").split("#[cfg(test)]").next().unwrap_or_default();
-        let texts = source.split('"').skip(1).step_by(2);
-        for sentence in texts.flat_map(|text| text.split(". ")) {
-            assert!(sentence.split_whitespace().count() <= 25, "{sentence}");
-        }
-    }
-}

@@ -115,34 +115,14 @@ fn not_asked() -> [Inquiry; 3] {
         (Means::Ocsp, "Nothing here shows that the CA was asked: that is another connection, of whoever checks."),
         (Means::Crl, "Whether a list of the CA was looked at can't be seen on the wire."),
     ]
-    .map(|(means, sentence)| Inquiry {
-        means,
-        answer: "not_asked".to_owned(),
-        revoked_at: None,
-        revoked_for: None,
-        signed_at: None,
-        signed_by: None,
-        good_until: None,
-        asked_at: None,
-        sentence: sentence.to_owned(),
-    })
+    .map(|(means, sentence)| Inquiry::new(means, "not_asked", sentence))
 }
 
 /// What a staple says, by whoever signed it; whether that is to be believed is not judged here. Among the certificates that
 /// were `shown` the signer's may be.
 pub(crate) fn staple(der: &[u8], shown: &[Vec<u8>]) -> Inquiry {
     let shown: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
-    let said = |answer: &str, sentence: &str| Inquiry {
-        means: Means::Staple,
-        answer: answer.to_owned(),
-        revoked_at: None,
-        revoked_for: None,
-        signed_at: None,
-        signed_by: None,
-        good_until: None,
-        asked_at: None,
-        sentence: sentence.to_owned(),
-    };
+    let said = |answer, sentence| Inquiry::new(Means::Staple, answer, sentence);
     let Ok(response) = OcspResponse::from_der(der) else {
         return said("unreadable", "The server brought something along that is no answer of a CA.");
     };

@@ -295,15 +295,8 @@ impl Meeting {
             mends: Vec::new(),
         };
         let records = Inquiry {
-            means: Means::Records,
-            answer: "good".to_owned(),
-            revoked_at: None,
-            revoked_for: None,
-            signed_at: None,
             signed_by: Some("the gateway".to_owned()),
-            good_until: None,
-            asked_at: None,
-            sentence: "The gateway's records have it.".to_owned(),
+            ..Inquiry::new(Means::Records, "good", "The gateway's records have it.")
         };
         AtTheGateway {
             protocol: Protocol::OpenVpn,

@@ -15,7 +15,7 @@ pub(super) fn of(over: &Refusal, is_behind: bool) -> Inquiry {
             "good",
             "The gateway's records had it, and it was not revoked, when it was shown.",
         ),
-        false => Inquiry { signed_by: None, ..inquiry("not_asked", NOT_ASKED) },
+        false => Inquiry::new(Means::Records, "not_asked", NOT_ASKED),
     })
 }
 
@@ -65,15 +65,8 @@ fn revoked(revocation: Option<&Revocation>) -> Inquiry {
 
 fn inquiry(answer: &str, sentence: &str) -> Inquiry {
     Inquiry {
-        means: Means::Records,
-        answer: answer.to_owned(),
-        revoked_at: None,
-        revoked_for: None,
-        signed_at: None,
         signed_by: Some("the gateway".to_owned()),
-        good_until: None,
-        asked_at: None,
-        sentence: sentence.to_owned(),
+        ..Inquiry::new(Means::Records, answer, sentence)
     }
 }
 

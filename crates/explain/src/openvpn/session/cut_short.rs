@@ -114,7 +114,7 @@ impl Session {
                 (cut.packets, cut.captured, cut.sent) = (1, captured, sent);
                 let fields = lengths(1, captured, sent);
                 let mut gap = fact(&seen, Kind::CutShort, fields, Source::Gap, handshake);
-                gap.detail = Detail::Unkept { stands_in, both_ways: false, returns_number: false };
+                gap.detail = Detail::unkept(stands_in, false);
                 self.facts.push(gap);
             }
         }

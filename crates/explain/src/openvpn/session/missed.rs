@@ -65,8 +65,7 @@ impl Session {
         self.generation(key_id);
         let fields = vec![Field::number("key_id", key_id.get())];
         let gap = fact(seen, Kind::NotCaptured, fields, Source::Gap, self.newest());
-        let detail = Detail::Unkept { stands_in: None, both_ways: true, returns_number: false };
-        self.facts.push(Fact { basis: Vec::new(), detail, ..gap });
+        self.facts.push(Fact { basis: Vec::new(), detail: Detail::unkept(None, true), ..gap });
     }
 
     /// Nothing of this side can be read any more.
@@ -133,25 +132,19 @@ impl Session {
         }
     }
 
-    /// Whether a step says that packets of this side were cut, which shows what is missing here.
-    fn was_cut_short(&self, side: Side, handshake: u32) -> bool {
-        self.facts.all().iter().any(|fact| {
-            let both_ways = matches!(fact.detail, Detail::Unkept { both_ways: true, .. });
-            let is_its = fact.from == side || both_ways;
-            fact.kind == Kind::CutShort && fact.handshake == handshake && is_its
-        })
-    }
-
     fn miss(&mut self, index: usize, side: Side, missed: impl Fn(&mut Order) -> Option<Missed>) {
         let handshake = self.first + index as u32;
-        let was_cut_short = self.was_cut_short(side, handshake);
         let generation = self.generations.get_mut(index).filter(|_| !self.lost.contains(&side));
         let Some(generation) = generation else { return };
         while let Some(missed) = missed(generation.order_mut(side)) {
             generation.tls.torn(side);
             let before = missed.place.before;
             let fact = not_captured(side, handshake, generation.key_id, missed);
-            if !was_cut_short {
+            // A step that packets of this side were cut says what is missing here.
+            let is_cut = |one: &Fact| {
+                (one.kind, one.handshake) == (Kind::CutShort, handshake) && one.is_of(side)
+            };
+            if !self.facts.all().iter().any(is_cut) {
                 self.gaps.push(Gap { before, fact });
             }
             while let Some(message) = generation.order_mut(side).following() {
@@ -203,6 +196,6 @@ fn not_captured(from: Side, handshake: u32, key_id: KeyId, missed: Missed) -> Fa
         key: None,
         handshake,
         source: Source::Gap,
-        detail: Detail::Unkept { stands_in, both_ways: false, returns_number: false },
+        detail: Detail::unkept(stands_in, false),
     }
 }

@@ -31,20 +31,17 @@ fn inquiry(said: &Said) -> Inquiry {
     let revocation = said
         .revoked_at
         .map(|at| Revocation { at, reason: said.reason.unwrap_or(RevocationReason::Unspecified) });
+    let means = match said.source {
+        Source::Staple => Means::Staple,
+        Source::Ocsp => Means::Ocsp,
+        Source::Crl => Means::Crl,
+    };
     let inquiry = Inquiry {
-        means: match said.source {
-            Source::Staple => Means::Staple,
-            Source::Ocsp => Means::Ocsp,
-            Source::Crl => Means::Crl,
-        },
-        answer: answer.to_owned(),
-        revoked_at: None,
-        revoked_for: None,
         signed_at: seconds(said.signed_at),
         signed_by: said.signer.clone(),
         good_until: seconds(said.next_update),
         asked_at: said.url.clone(),
-        sentence: sentence(said),
+        ..Inquiry::new(means, answer, &sentence(said))
     };
     inquiry.revoked(revocation.as_ref())
 }
